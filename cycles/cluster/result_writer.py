@@ -23,10 +23,9 @@ def is_empty(writer):
 
 
 @borrowing
-def takes_row(writer, place, beat_bits, depth):
-    """Return whether a row of results for `place`, in bytes, is taken."""
-    other = writer.begun and place >> beat_bits != writer.open_beat
-    return not writer.flushing and (not other or writer.level != depth)
+def takes_row(writer, depth):
+    """Return whether a row of results is taken, if there is one."""
+    return not writer.flushing and writer.level != depth
 
 
 @borrowing

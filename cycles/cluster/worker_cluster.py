@@ -34,7 +34,7 @@ def is_written(clusters, c):
 def step_results(clusters, c, d, sizes):
     """Advance drain and writer, before the PEs."""
     drain, writer = clusters.drains[c], clusters.writers[c]
-    writes = takes_row(writer, drain.place, sizes.beat_bits, clusters.written.shape[1])
+    writes = takes_row(writer, clusters.written.shape[1])
     enters, place, last = step_drain(
         drain, clusters.tiles[c], clusters.workers[c], clusters.drains[max(c - 1, 0)], writes, d,
         sizes,

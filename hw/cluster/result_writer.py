@@ -33,7 +33,7 @@ class ResultWriter(wiring.Component):
     ------
     - Latency: `LATENCY` from `i` to `o`; `COMMAND_LATENCY` from `i` to `command`.
     - Throughput: one row and one beat per cycle; two cycles between jobs.
-    - Combinational: `i.p` -> `i.ready`. Only a row that begins a beat waits for room.
+    - Combinational: none.
     - Reset: no beat; outputs 0, but `i.ready` = 1 and `empty` = 1.
 
     Parameters
@@ -88,7 +88,8 @@ class ResultWriter(wiring.Component):
         m.d.comb += [
             other.eq(begun & (place != open_place)),
             room.eq(level != depth),
-            self.i.ready.eq(~flushing & (~other | room)),
+            # whether the row begins a beat or not, which is known too late
+            self.i.ready.eq(~flushing & room),
             enters.eq(self.i.valid & self.i.ready),
             completes.eq((enters & other) | (flushing & begun & room)),
             self.empty.eq((level == 0) & ~begun),
@@ -109,7 +110,11 @@ class ResultWriter(wiring.Component):
         burst_bits = config.burst_beats.bit_length() - 1
         follows, ends = Signal(), Signal()
         m.d.comb += [
-            follows.eq((open_place == first + beats) & open_place[:burst_bits].any()),
+            # the place after a multiple of `burst_beats` has no such low bits
+            follows.eq(
+                (open_place[burst_bits:] == first[burst_bits:])
+                & (open_place[:burst_bits] == first[:burst_bits] + beats)
+            ),
             ends.eq(flushing & ~begun),
             # it has room: no more bursts than beats
             commands.i.valid.eq((beats != 0) & ((completes & ~follows) | ends)),

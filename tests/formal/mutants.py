@@ -230,10 +230,10 @@ MUTANTS = [
             " self.command.p.eq(commands.o.p)]",
         ),
         ("held_beat", "self.o.valid.eq(level != 0)", "self.o.valid.eq((level != 0) & ~flushing)"),
-        ("burst", "& open_place[:burst_bits].any()", "& (beats != 0)"),
+        ("burst", "(open_place[:burst_bits] == first[:burst_bits] + beats)", "1"),
         ("content", "mask | fresh.replicate(slots)", "mask"),
         ("content", "produce.eq(after)", "produce.eq(after ^ enters)"),
-        ("address", "open_place == first + beats", "open_place >= first + beats"),
+        ("address", "] == first[burst_bits:]", "] >= first[burst_bits:]"),
         (
             "address",
             "(beats != 0) & ((completes & ~follows) | ends)",
@@ -241,7 +241,7 @@ MUTANTS = [
         ),
         ("queued", "(completes & ~follows) | ends", "(completes & ~follows) | enters | ends"),
         ("empty", "self.empty.eq((level == 0) & ~begun)", "self.empty.eq(level == 0)"),
-        ("taken", "~flushing & (~other | room)", "~flushing & room"),
+        ("taken", "self.i.ready.eq(~flushing & room)", "self.i.ready.eq(~flushing)"),
     ),
     # what no burst of 32 bytes can show
     *of(
