@@ -13,8 +13,6 @@ from gscn.system.compiled import borrowing
 
 CHAIN_DEPTH = 2
 """`hw.cluster.summing.SummingDrain.CHAIN_DEPTH`: rows of the rest of the team that wait."""
-MOST_TOTALS = 2
-"""Rows that wait to be taken from `hw.cluster.summing.SummingDrain`."""
 WAIT, WALK, FINISH = range(3)
 """States of the drain, once its banks are cleared."""
 
@@ -24,8 +22,9 @@ DRAIN = record(
     "some",  # PEs have finished a job that is not over
     "rows_left",  # of the job, to be asked for
     "reads",  # one of them is read
-    "flight",  # bits are rows under way, bit 0 the one asked for last
-    "totals",  # rows that wait to be taken
+    # bits are rows under way, bit 0 the one asked for last; a row is kept beside the oldest one
+    "flight", "kept",
+    "total",  # a row waits to be taken
     "chain", "chain_arrives",  # rows from the next cluster; another one comes in this cycle
     "freed", "done",  # the outputs of these names
     # of the results: rows under way; where the walk is, and of its loops
@@ -174,7 +173,7 @@ def step_drain(drain, tiles, workers, before, writes, d, sizes):
     out = drain.results >> delay - 1 & 1
     leaves = out and writes
     advance = not out or writes
-    there = drain.totals > 0
+    there = drain.total
     if tile.head:
         total_leaves = there and advance
     else:
@@ -182,8 +181,9 @@ def step_drain(drain, tiles, workers, before, writes, d, sizes):
         if total_leaves:
             before.chain_arrives = 1
     top = drain.flight >> levels & 1
-    enters = top and (tile.last or drain.chain > 0) and drain.totals < MOST_TOTALS
-    moves = not top or enters
+    comes = top or drain.kept
+    enters = comes and (tile.last or drain.chain > 0) and (not there or total_leaves)
+    moves = not top or not drain.kept
     run_rows = d.run >> sizes.row_bits
 
     # -- results, before the total that they take
@@ -195,11 +195,12 @@ def step_drain(drain, tiles, workers, before, writes, d, sizes):
         drain.results = (drain.results << 1 | (there and tile.head)) & (1 << delay) - 1
 
     # -- rows under way
-    last_leaves = total_leaves and drain.totals == 1 and drain.flight == 0
+    last_leaves = total_leaves and not drain.kept and drain.flight == 0
     ended = state == FINISH and (last if tile.head else last_leaves)
     drain.freed = state == FINISH and moves and drain.flight & 1
     drain.done = ended
-    drain.totals += enters - total_leaves
+    drain.total = enters or (there and not total_leaves)
+    drain.kept = comes and not enters
     drain.chain += drain.chain_arrives - (enters and not tile.last)
     drain.chain_arrives = 0
     asks = state == WALK

@@ -42,7 +42,7 @@ class SummingDrainChecker(Checker):
         "overflow": "a sum that is not the exact one has been told when it leaves",
         "prompt": "a row leaves within as many cycles as there may be rows under way "
         "and one more, those not counted in which it waits to be taken or for the cluster behind; "
-        "until the walk ends, one is read unless two wait to be taken, or one for that cluster",
+        "until the walk ends, one is read unless two wait, for that cluster or behind a total",
         "held": "what is offered to results is held until it is taken",
         "held_chain": "so is what is offered to the cluster before",
     }
@@ -61,8 +61,6 @@ class SummingDrainChecker(Checker):
         self._walking, self._finishing = Signal(), Signal()
         self._under_way = Signal(range(self._levels + 4))
         """Rows that were read and have not left."""
-        self._totals = Signal(range(3))
-        """Those of them that wait to be taken."""
         self._leaves = Signal()
         m.d.comb += self._leaves.eq(
             (dut.o.valid & dut.o.ready) | (dut.chain_o.valid & dut.chain_o.ready)
@@ -73,10 +71,7 @@ class SummingDrainChecker(Checker):
         asks = Signal()
         m.d.comb += asks.eq(self._walking & dut.drain.en)
         self._look_at_rows(clearing, asks, over)
-        m.d.sync += [
-            self._under_way.eq(self._under_way + asks - self._leaves),
-            self._totals.eq(self._totals + self._enters() - self._leaves),
-        ]
+        m.d.sync += self._under_way.eq(self._under_way + asks - self._leaves)
         last_leaves = self._leaves & (self._under_way == 1)
         m.d.comb += over.eq(self._finishing & Mux(self._tile.head, dut.written, last_leaves))
         self.assume(~dut.written | (self._finishing & (self._under_way == 0)))
@@ -157,7 +152,8 @@ class SummingDrainChecker(Checker):
         bank, leaving = Signal(), Signal()  # of the job; its last row is to leave the PEs
         moves = Signal(name="moves_on")
         flight = self.probe.signal("flight")
-        m.d.comb += moves.eq(~leaving | dut.drain.en | ~flight[-1] | self._enters())
+        kept = self.probe.signal("kept_there")
+        m.d.comb += moves.eq(~leaving | dut.drain.en | ~flight[-1] | ~kept)
         d, row_bits = dut.d, dut.config.drain_width.bit_length() - 1
         given = [
             (walk.first, 0),
@@ -191,8 +187,9 @@ class SummingDrainChecker(Checker):
 
     def _enters(self) -> Value:
         """Return whether a row gets its total."""
-        comes = self.probe.signal("flight")[-1] & (self._tile.last | self._chain.valid)
-        return comes & (self._totals != 2)
+        there = self.dut.o.valid | self.dut.chain_o.valid
+        comes = self.probe.signal("flight")[-1] | self.probe.signal("kept_there")
+        return comes & (self._tile.last | self._chain.valid) & (~there | self._leaves)
 
     # -- one row
 
@@ -229,7 +226,7 @@ class SummingDrainChecker(Checker):
         m.d.comb += [exact.eq(Mux(fresh, now, own)), marks.eq(Mux(fresh, now_marks, kept))]
         # what the cluster behind adds
         there = dut.o.valid | dut.chain_o.valid
-        its_turn = row.inside & (row.ahead == self._totals)
+        its_turn = row.inside & (row.ahead == there)
         added, added_marks = Signal(signed(config.acc_width)), Signal.like(marks)
         behind, behind_marks = self._summed([chain.p])
         has = Signal(name="has_behind")
@@ -244,16 +241,13 @@ class SummingDrainChecker(Checker):
         told = Signal(name="told")
         tells = told | dut.overflow
         m.d.sync += told.eq(tells & ~row.enters)
-        waiting = [self._summed([one]) for one in (dut.o.p, self._row("next_row"))]
-        right = [
-            (shown == (exact + added)[: config.acc_width].as_signed())
-            & (shown_marks == (marks | added_marks))
-            for shown, shown_marks in waiting
-        ]
+        shown, shown_marks = self._summed([dut.o.p])
+        right = (shown == (exact + added)[: config.acc_width].as_signed()) & (
+            shown_marks == (marks | added_marks)
+        )
         self.claim(
             "sum",
-            (Value.cast(dut.o.p) == Value.cast(dut.chain_o.p))
-            & (~(row.is_next & there) | right[0]),
+            (Value.cast(dut.o.p) == Value.cast(dut.chain_o.p)) & (~(row.is_next & there) | right),
         )
         queue = self.parts[StreamFIFO][1]
         self.claim(
@@ -262,18 +256,16 @@ class SummingDrainChecker(Checker):
             & (~chain.ready | chain.valid)
             & joined(dut.chain_i, queue.i),
         )
-        tellings = [(shown == exact + added) | tells for shown, _ in waiting]
-        self.claim("overflow", ~(row.is_next & there) | tellings[0])
-        for place, one in enumerate(right):
-            waits = row.inside & (self._totals > place) & (row.ahead == place)
-            self.invariant(~waits | (one & tellings[place]))
+        self.claim("overflow", ~(row.is_next & there) | (shown == exact + added) | tells)
+        at_end = row.inside & there & (row.ahead == 0)
+        self.invariant(~at_end | right)
+        self.invariant(~at_end | (shown == exact + added) | tells)
         will_tell = self.probe.signal("own_beyond").any()
-        places = self._place(row)
+        places = self._place(row, there)
         for here, (summed, found) in places:
             self.invariant(~here | (summed[: config.acc_width] == exact[: config.acc_width]))
             self.invariant(~here | (found == marks))
             self.invariant(~here | (summed == exact) | tells | will_tell)
-        at_end = row.ahead < self._totals
         self.invariant(~row.inside | (total([at_end, *(here for here, _ in places)]) == 1))
         self.invariant(~row.inside | (has == at_end))
 
@@ -293,36 +285,38 @@ class SummingDrainChecker(Checker):
         """Return a register that holds a row of sums."""
         return self.dut.o.p.shape()(self.probe.signal(name))
 
-    def _place(self, row: Follower) -> list[tuple[Value, tuple[Value, Value]]]:
-        """Return of each place before a total whether the row is there, and what it has there."""
+    def _place(self, row: Follower, there: Value) -> list[tuple[Value, tuple[Value, Value]]]:
+        """Return of each place before the last whether the row is there, and what it has there."""
         dut, flight = self.dut, self.probe.signal("flight")
+        kept = self.probe.signal("kept_there")
+        self.invariant(there == self.probe.signal("total_there"))
         places, count = [], dut.config.pes
         for place in range(self._levels + 1):
-            older = total([flight[n] for n in range(place + 1, self._levels + 1)]) + self._totals
+            older = total([flight[n] for n in range(place + 1, self._levels + 1)])
             names = [f"held_sum{place - 1}_{n}" for n in range(count)]
             if place == 1:
                 names = [f"held_pe{n}" for n in range(count)]
             parts = [self._row(name) for name in names] if place else dut.sums
             if place:
                 count = -(-count // 4)
-            here = row.inside & flight[place] & (row.ahead == older)
+            here = row.inside & flight[place] & (row.ahead == older + kept + there)
             places.append((here, self._summed(parts)))
+        here = row.inside & kept & (row.ahead == there)
+        places.append((here, self._summed([self._row("kept")])))
         return places
 
     def _look_inside(self) -> None:
         """Say where rows are, and claim that they go on."""
         dut, m, signal = self.dut, self.m, self.probe.signal
         flight, there = signal("flight"), dut.o.valid | dut.chain_o.valid
-        self.invariant(self._totals == there + signal("next_there"))
-        self.invariant(there == signal("total_there"))
-        self.invariant(there | ~signal("next_there"))
+        kept = signal("kept_there")
         slots = [*(flight[n] for n in range(self._levels + 1)), there]
-        self.invariant(self._under_way == total(slots[:-1]) + self._totals)
+        self.invariant(self._under_way == total(slots) + kept)
         self.invariant(self._walking | self._finishing | (self._under_way == 0))
         # a job that is no head's is over with its last row, so that one of a head has yet to be
         self.invariant(~(self._finishing & (self._under_way == 0)) | self._tile.head)
-        behind = flight[-1] & ~self._tile.last & ~self._chain.valid
-        waits = (there & ~self._leaves) | behind
+        slots[-2] = flight[-1] | kept
+        waits = (there & ~self._leaves) | (slots[-2] & ~self._tile.last & ~self._chain.valid)
         patience = Signal(range(self._levels + 4))
         with m.If(self._leaves | (self._under_way == 0)):
             m.d.sync += patience.eq(0)
@@ -330,8 +324,7 @@ class SummingDrainChecker(Checker):
             m.d.sync += patience.eq(patience + 1)
         self.claim(
             "prompt",
-            (patience <= self._levels + 1)
-            & (~self._walking | dut.drain.en | (self._totals == 2) | behind),
+            (patience <= self._levels + 1) & (~self._walking | dut.drain.en | (kept & flight[-1])),
         )
         oldest = Value.cast(0)
         for number, one in enumerate(slots):

@@ -201,37 +201,35 @@ class SummingDrain(wiring.Component):
         levels = latencies.team_sum_cycles(config.pes) - 1
         flight = Signal(levels + 1)
         asks, moves, reads = Signal(), Signal(), Signal()
-        total_there, next_there = Signal(), Signal()
+        kept_there, total_there = Signal(), Signal()
         total_leaves, enters = Signal(), Signal()
         m.d.comb += [
-            enters.eq(flight[-1] & (last | chain.o.valid) & ~next_there),
+            enters.eq(
+                (flight[-1] | kept_there) & (last | chain.o.valid) & (~total_there | total_leaves)
+            ),
             chain.o.ready.eq(enters & ~last),
-            moves.eq(~flight[-1] | enters),
+            moves.eq(~flight[-1] | ~kept_there),
         ]
         with m.If(moves):
             m.d.sync += flight.eq(Cat(asks, flight[:-1]))
 
-        # -- the total of this cluster and of those after it
-        own, beyond = self._add_pes(m, flight, moves)
+        # -- the total of this cluster and of those after it; whether a row enters it is known too
+        # late to stop the PEs, so that one that does not is kept beside the next one
+        newest, beyond = self._add_pes(m, flight, moves)
+        kept = Signal.like(newest, name="kept", reset_less=True)
+        own = Signal.like(newest, name="own")
+        m.d.comb += own.eq(Mux(kept_there, kept, newest))
+        with m.If(~kept_there):
+            m.d.sync += kept.eq(newest)
+        m.d.sync += kept_there.eq((flight[-1] | kept_there) & ~enters)
         total, wide = self._add(m, own, chain.o.p, "total")
-        own_beyond = Signal.like(wide)
+        row, own_beyond = Signal(sums_layout(config), reset_less=True), Signal.like(wide)
         # rows that are not of the total yet leave a cycle later at least
         m.d.sync += own_beyond.eq(beyond)
         m.d.sync += self.overflow.eq(own_beyond.any() | (enters & ~last & wide.any()))
-        # two totals, as whether the first one leaves is known too late to stop the PEs
-        row, next_row = (
-            Signal(sums_layout(config), name=name, reset_less=True) for name in ("row", "next_row")
-        )
-        added, waits = Mux(last, own, total), Signal()
-        m.d.comb += waits.eq(total_there & ~total_leaves)
-        with m.If(~next_there):
-            m.d.sync += next_row.eq(added)
-        with m.If(~waits):
-            m.d.sync += row.eq(Mux(next_there, next_row, added))
-        m.d.sync += [
-            total_there.eq(waits | next_there | enters),
-            next_there.eq(waits & (next_there | enters)),
-        ]
+        with m.If(enters):
+            m.d.sync += row.eq(Mux(last, own, total))
+        m.d.sync += total_there.eq(enters | (total_there & ~total_leaves))
         m.d.comb += [
             self.o.p.eq(row),
             self.chain_o.p.eq(row),
@@ -282,7 +280,7 @@ class SummingDrain(wiring.Component):
                 # PEs keep their last row only as long as the bank is not used anew
                 with m.If(flight[0] & moves):
                     m.d.sync += self.freed.eq(1)
-                last_leaves = total_leaves & ~next_there & ~flight.any()
+                last_leaves = total_leaves & ~kept_there & ~flight.any()
                 with m.If(Mux(head, self.written, last_leaves)):
                     m.d.comb += [ended.eq(1), tiles.o.ready.eq(1)]
                     m.next = "WAIT"
