@@ -169,6 +169,15 @@ class SummingDrain(wiring.Component):
             rows = added
         return rows[0], beyond
 
+    def _keep(self, m, newest, kept_there):
+        """Return the oldest row of all PEs: the newest one, or the one that is kept beside it."""
+        kept = Signal.like(newest, name="kept", reset_less=True)
+        own = Signal.like(newest, name="own")
+        m.d.comb += own.eq(Mux(kept_there, kept, newest))
+        with m.If(~kept_there):
+            m.d.sync += kept.eq(newest)
+        return own
+
     def _walk_rows(self, m, tile):
         """Return the walk over a tile's rows of sums."""
         d, row_bits = self.d, self.config.drain_width.bit_length() - 1
@@ -216,11 +225,7 @@ class SummingDrain(wiring.Component):
         # -- the total of this cluster and of those after it; whether a row enters it is known too
         # late to stop the PEs, so that one that does not is kept beside the next one
         newest, beyond = self._add_pes(m, flight, moves)
-        kept = Signal.like(newest, name="kept", reset_less=True)
-        own = Signal.like(newest, name="own")
-        m.d.comb += own.eq(Mux(kept_there, kept, newest))
-        with m.If(~kept_there):
-            m.d.sync += kept.eq(newest)
+        own = self._keep(m, newest, kept_there)
         m.d.sync += kept_there.eq((flight[-1] | kept_there) & ~enters)
         total, wide = self._add(m, own, chain.o.p, "total")
         row, own_beyond = Signal(sums_layout(config), reset_less=True), Signal.like(wide)
