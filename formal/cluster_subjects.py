@@ -139,7 +139,7 @@ def _strips(*, together: bool = True, **fields: int) -> Subject:
         parameters={"config": size},
         checker=StripWalkerChecker,
         depth=2,
-        reach_depth=12,
+        reach_depth=12 + StripWalker.AHEAD,
         together=together,
     )
 

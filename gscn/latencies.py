@@ -25,6 +25,9 @@ MARKS_UNDER_WAY = 8
 """`hw.cluster.marks.MarkJoiner.DEPTH`: MARKs and ENDs that some PE has not passed."""
 JOBS_DECIDED = 4
 """`hw.cluster.window.WindowLoader.JOBS`: jobs that are, or are being, loaded and have not ended."""
+LOAD_ASK_CYCLES = 3
+"""`hw.cluster.window.WindowLoader.ASK_CYCLES`: from a job that is taken to the first strip that it
+asks for."""
 STRIPS_NAMED = 2
 """`hw.cluster.streamer.Streamer.CONTEXTS`: strips whose words are not all made."""
 PIECE_LATENCY = 3

@@ -272,7 +272,10 @@ def step_loading(inputs, c, idle, reports, d, halfwords, sizes):
     window, marks, queues = inputs.windows[c], inputs.marks[c], inputs.queues[c]
     expander, reader = inputs.expanders[c, LOAD], inputs.readers[c, LOAD]
     portions = inputs.portions[c, LOAD]
-    wants, last = window.samples_left != 0 and window.under_way != 3, window.chunks_left == 1
+    wants = window.samples_left != 0 and window.counting == 0 and window.under_way != 3
+    last = window.chunks_left == 1
+    if window.counting:
+        window.counting -= 1
     can_decide = decides(window) and queues.level[WINDOW_JOBS] > 0
     takes_item = load(window, expander, inputs.starts[c], inputs.ends[c], d, sizes.entries)
     fails = window.blocked and idle and not reports and inputs.streamers[c].waits

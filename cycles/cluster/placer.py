@@ -45,7 +45,7 @@ def start_places(placer, job, d):
     placer.strips_left = max(-job.strip, 0) if kernel else job.strip
     placer.key_row = d.first_row
     placer.rows_left = d.t_rows
-    placer.skips = 1
+    placer.skips = job.streams
 
 
 @borrowing

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from gscn.cycles.cluster.strip_walk import KERNEL, end_strip, first_chunk
 from gscn.cycles.state import record
-from gscn.latencies import JOBS_DECIDED
+from gscn.latencies import JOBS_DECIDED, LOAD_ASK_CYCLES
 from gscn.system.compiled import borrowing
 
 WINDOW = record(
@@ -19,6 +19,7 @@ WINDOW = record(
     "tile", "known", "chunk", "first_key", "whole",
     "samples_left", "chunks_left", "under_way",  # strips
     "ends_samples",  # the last of them is a sample's last
+    "counting",  # cycles until they are known
     "jobs",  # decided and not ended
     # queues, rings: verdicts, where the chunks of jobs begin, and whether the next one is held
     "verdicts", "verdict_head", "tiles", "tile_head", "nexts", "next_head",
@@ -44,6 +45,7 @@ def forget_window(window):
     window.chunk = 0
     window.whole = 0
     window.samples_left = 0
+    window.counting = 0
     window.under_way = 0
     window.jobs = 0
     window.verdicts = 0
@@ -107,6 +109,7 @@ def decide(window, job, d):
         window.whole = 1
         window.chunk = window.loaded
         window.first_key = window.base
+        window.counting = LOAD_ASK_CYCLES - 1
         window.samples_left = 1 if kernel else job.samples
         window.chunks_left = d.s_chunks
         window.ends_samples = 1

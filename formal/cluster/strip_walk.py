@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Mux, Signal, Value
+from amaranth.hdl import Cat, Mux, Signal, Value, signed
 
 from formal.checker import Checker
 from formal.odometer import Odometer
@@ -19,9 +19,10 @@ _FIELDS = (
 class StripWalkerChecker(Checker):
     """Compare the strips of a job with counters of its groups, samples and strips.
 
-    Assumed: a job that streams has samples and, in each, a strip that exists; the pass has groups;
-    pass, job and the keys of a sample are held while there is a job, and one begins when there is
-    none.
+    Assumed: a job that streams has samples and, in each, a strip that exists; the pass has groups
+    and chunks, of a part of a sample some for each strip; pass, job and the keys of a sample are
+    held while there is a job, and one begins when there is none, if it streams some cycles after
+    it shows.
     """
 
     CLAIMS = {
@@ -69,6 +70,10 @@ class StripWalkerChecker(Checker):
         self.assume(~job.streams | (first < end))
         self.assume(kernel | (job.strip >= 0))
         self.assume((job.samples != 0) & (d.t_groups != 0) & (d.mode <= Mode.CORRELATE))
+        self.assume(d.s_chunks != 0)
+        parts = ~kernel & d.unit_strips.any()
+        self.assume(kernel | parts | (job.strip == 0))
+        self.assume(~parts | (d.t_strips <= d.s_chunks + d.behind))
         groups = Mux(kernel, d.t_groups, 1)
         walk = Odometer(
             self,
@@ -80,10 +85,12 @@ class StripWalkerChecker(Checker):
         m.d.sync += alone.eq(Mux(dut.start, ~job.streams, alone & ~took))
         active = walk.under_way | alone
         self.assume(~(dut.start & active))
-        fields = Cat(Value.cast(job), dut.sample_keys, *(Value.cast(d[name]) for name in _FIELDS))
-        before = Signal(len(fields), name="fields_before")
-        m.d.sync += before.eq(fields)
-        self.assume(~active | (fields == before))
+        of_pass = Cat(*(Value.cast(d[name]) for name in _FIELDS))
+        pass_age = self._age(of_pass, dut.AHEAD + 1, name="pass")
+        age = self._age(Cat(Value.cast(job), dut.sample_keys), dut.AHEAD, name="job")
+        held = (pass_age == dut.AHEAD + 1) & (age == dut.AHEAD)
+        self.assume(held | ~Mux(dut.start, job.streams, walk.under_way))
+        self.assume(~alone | ((pass_age != 0) & (age != 0)))
 
         self.claim(
             "together",
@@ -111,7 +118,8 @@ class StripWalkerChecker(Checker):
         )
         base = self._base(walk, context)
         chunk = self._chunks(walk, context)
-        self._look_inside(walk, alone, end, base, chunk)
+        self._look_ahead(pass_age, age, first)
+        self._look_inside(walk, alone, (first, end), base, chunk)
         self.reach(walk.steps & walk.last & kernel & (walk.at[1] != 0) & (walk.at[2] != 0))
 
     def _base(self, walk: Odometer, context) -> tuple[Value, Value]:
@@ -149,9 +157,20 @@ class StripWalkerChecker(Checker):
         number = self.any_constant(width, name="chunk")
         strip, ends_sample = walk.at[0], walk.ends[0]
         need = (context.need - chunk)[:width]
-        finished = (context.finished - chunk)[:width]
-        met = number <= strip + d.ahead
-        later = ~ends_sample & (number + d.behind >= strip + 1)
+        # before the first two numbers lie those that strips up to this one meet, and those that no
+        # later one does; before the third those that are finished
+        most, past = Signal(18, name="most"), Signal(signed(18), name="past")
+        self._most, self._past = most, past
+        finished = Signal(width, name="chunks_finished")
+        m.d.comb += [most.eq(strip + d.ahead + 1), past.eq(strip - d.behind + 1)]
+        with m.If(kernel):
+            m.d.comb += finished.eq(1)
+        with m.Elif(ends_sample):
+            m.d.comb += finished.eq(Mux(most < d.s_chunks, most, d.s_chunks))
+        with m.Else():
+            m.d.comb += finished.eq(Mux(past < d.s_chunks, Mux(past > 0, past, 0), d.s_chunks))
+        met = number < most
+        later = ~ends_sample & (number >= past)
         asked = walk.under_way & ~kernel & (number < d.s_chunks)
         self.claim(
             "need",
@@ -162,29 +181,90 @@ class StripWalkerChecker(Checker):
         self.claim(
             "finished",
             (~asked | ((number < finished) == (met & ~later)))
-            & (~(walk.under_way & ~kernel) | (finished <= need))
-            & (~(walk.under_way & kernel & context.marks) | (finished == 1)),
+            & (~walk.under_way | (context.finished == (chunk + finished)[:width])),
         )
         ends_group = ends_sample & walk.ends[1]
         self.claim(
             "marks",
-            ~walk.under_way
-            | (context.marks == Mux(kernel, ends_group, ends_sample | (strip + 1 > d.behind))),
+            ~walk.under_way | (context.marks == Mux(kernel, ends_group, ends_sample | (past > 0))),
         )
         return chunk
 
+    def _age(self, value: Value, most: int, *, name: str) -> Value:
+        """Return for how many cycles a value has been what it is, up to `most`."""
+        m = self.m
+        before, age = Signal(len(value), name=f"{name}_before"), Signal(3, name=f"{name}_age")
+        m.d.sync += before.eq(value)
+        now = Mux(value == before, age, 0)
+        m.d.sync += age.eq(Mux(now == most, most, now + 1))
+        self.invariant(age <= most)
+        return now
+
+    def _look_ahead(self, pass_age: Value, age: Value, first: Value) -> None:
+        """Say what is known of a job before it begins."""
+        signal, d, job = self.probe.signal, self.dut.d, self.dut.job
+        kernel, parts = d.mode == Mode.KERNEL, d.unit_strips.any()
+        own = Mux(
+            kernel,
+            d.strips_before + d.strips_after,
+            Mux(parts, d.unit_strips, d.t_strips),
+        )
+        reach = (own + Mux(job.strip < 0, job.strip, 0))[:18]
+        rest = (d.t_strips - first)[:17]
+        ahead, behind = job.strip + d.ahead + 1, job.strip - d.behind
+
+        def known(cycles: int, extra: int = 0) -> Value:
+            return (age >= cycles) & (pass_age >= cycles + extra)
+
+        self.invariant((pass_age == 0) | (signal("own_reach") == own))
+        self.invariant(
+            ~known(1, 1) | ((signal("job_first") == first) & (signal("job_reach") == reach))
+        )
+        self.invariant(
+            ~known(2, 1) | ((signal("some_strips") == reach) & (signal("all_strips") == rest))
+        )
+        self.invariant(
+            ~known(3, 1)
+            | (
+                (signal("count") == Mux(reach < rest, reach, rest)[:16])
+                & (signal("ends_operand") == (reach >= rest))
+            )
+        )
+        self.invariant(
+            ~known(1)
+            | (
+                (signal("behind") == behind)
+                & (signal("ahead") == ahead)
+                & (signal("one_sample") == (job.samples == 1))
+            )
+        )
+        needed = Mux(kernel, 1, Mux(ahead < d.s_chunks, ahead, d.s_chunks))
+        self.invariant(~known(2) | (signal("first_needed") == needed))
+
     def _look_inside(
-        self, walk: Odometer, alone: Value, end: Value, base: tuple[Value, Value], chunk: Value
+        self,
+        walk: Odometer,
+        alone: Value,
+        strips: tuple[Value, Value],
+        base: tuple[Value, Value],
+        chunk: Value,
     ) -> None:
         """Say what the registers have to do with it."""
         probe, dut = self.probe, self.dut
         signal, d = probe.signal, dut.d
-        kernel = d.mode == Mode.KERNEL
+        kernel, at = d.mode == Mode.KERNEL, walk.at[0]
+        most, past = self._most, self._past
+        needed = Mux(kernel, 1, Mux(most < d.s_chunks, most, d.s_chunks))
+        ends_strip, ends_sample, ends_group = walk.ends
         same = (
-            (signal("strip") == walk.at[0])
-            & (signal("end") == end)
+            (signal("strips_left") == strips[1] - at)
+            & (signal("last_strip") == ends_strip)
+            & (signal("last_sample") == ends_sample)
+            & (signal("last_group") == ends_group)
+            & (signal("needed") == needed)
+            & (kernel | (signal("done") == Mux(past < d.s_chunks, past, d.s_chunks)))
             & (signal("samples_left") == dut.job.samples - walk.at[1])
-            & (signal("groups_left") == Mux(kernel, d.t_groups, 1) - walk.at[2])
+            & (~kernel | (signal("groups_left") == d.t_groups - walk.at[2]))
             & (signal("base") == base[0])
             & (signal("sample_offset") == base[1])
             & (signal("chunk") == chunk)
@@ -193,3 +273,10 @@ class StripWalkerChecker(Checker):
         self.invariant(~(walk.under_way & alone))
         self.invariant(~signal("active") | (signal("empty") == alone))
         self.invariant(~walk.under_way | same)
+        self.invariant(
+            ~walk.under_way
+            | (
+                (signal("count") == strips[1] - strips[0])
+                & (signal("one_sample") == (dut.job.samples == 1))
+            )
+        )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import enum, stream, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.array_layouts import PASS
-from gscn.hw.cluster.strip_walk import end_chunk, end_strip, first_chunk
+from gscn.hw.cluster.strip_walk import JobStrips
 from gscn.hw.input_layouts import LOAD_JOB, PIECE, STREAM_JOB
 from gscn.hw.layouts import burst_layout
 from gscn.passes import TABLE_ENTRY_BYTES, Mode
@@ -33,19 +33,30 @@ class _Work:
 
     Parameters
     ----------
+    m
+        Module to which registers are added that follow from others.
+    d
+        The pass.
     config
         Sizes.
     """
 
-    def __init__(self, config: ArrayConfig) -> None:
+    def __init__(self, m: Module, d: data.View, config: ArrayConfig) -> None:
         self.streams = Signal()
         """It is of the streamed operand."""
         self.product = Signal(Product)
         self.strips, self.groups = Signal(16), Signal(16)
         """Rows of a sample, and entries of a row."""
-        self.first_strip, self.strip_count = Signal(16), Signal(16)
+        self.strip, self.samples = Signal(signed(17)), Signal(16)
+        """The job's."""
+        strips = JobStrips(m, d, self.strip, streams=self.streams, most=self.strips)
+        self.first_strip, self.strip_count = strips.first, Signal(16)
         """Of a sample; of the last one, and of all before it if there are any, all."""
         self.samples_less_one = Signal(16)
+        m.d.sync += [
+            self.strip_count.eq(strips.count),
+            self.samples_less_one.eq(self.samples - 1),
+        ]
         self.column = Signal(16)
         self.multiplicand = Signal(config.addr_width)
         self.multiplier = Signal(16)
@@ -135,8 +146,9 @@ class TableReader(wiring.Component):
     place for it is empty.
 
     Addresses come from four products, formed one bit of the multiplier per cycle until no bit is
-    left: twice the bits of the strips of a sample and of the entries of a row, and a cycle each. A
-    start and an end are taken from the beats read last if they are there.
+    left: twice the bits of the strips of a sample and of the entries of a row, and a cycle each.
+    Which strips or chunks the job has is found meanwhile. A start and an end are taken from the
+    beats read last if they are there.
 
     Timing
     ------
@@ -196,7 +208,7 @@ class TableReader(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        work, streamed = _Work(self.config), _Stream(self.config)
+        work, streamed = _Work(m, self.d, self.config), _Stream(self.config)
         beats = _Beats(m, work, self.config)
         beats.fill(m, self.data, self.data_valid)
         for pieces in (self.load_pieces, self.stream_pieces):
@@ -231,11 +243,6 @@ class TableReader(wiring.Component):
         load, job = self.load_jobs, self.stream_jobs.p
         begun = streamed.pieces_left != 0
         again = (d.chained == 0) & tile_known & (load.p.s_tile == tile)
-        first_strip, chunk = Signal(16), Signal(16)
-        m.d.comb += [
-            first_strip.eq(Mux(job.strip > 0, job.strip, 0)),
-            chunk.eq(first_chunk(d, load.p.strip)),
-        ]
         repeats, loads = Signal(), Signal()
         m.d.comb += [
             repeats.eq(load.valid & again & ~self.load_pieces.valid & self.verdicts.valid),
@@ -258,9 +265,8 @@ class TableReader(wiring.Component):
                 work.streams.eq(0),
                 work.strips.eq(d.s_chunks),
                 work.groups.eq(d.s_groups),
-                work.first_strip.eq(chunk),
-                work.strip_count.eq(end_chunk(d, load.p.strip) - chunk),
-                work.samples_less_one.eq(Mux(kernel, 0, load.p.samples - 1)),
+                work.strip.eq(load.p.strip),
+                work.samples.eq(Mux(kernel, 1, load.p.samples)),
                 work.column.eq(load.p.s_tile),
                 work.multiplicand.eq(Mux(kernel, 0, load.p.first_sample)),
                 work.multiplier.eq(d.s_chunks),
@@ -275,9 +281,8 @@ class TableReader(wiring.Component):
                 work.streams.eq(1),
                 work.strips.eq(d.t_strips),
                 work.groups.eq(d.t_groups),
-                work.first_strip.eq(first_strip),
-                work.strip_count.eq(end_strip(d, job.strip) - first_strip),
-                work.samples_less_one.eq(job.samples - 1),
+                work.strip.eq(job.strip),
+                work.samples.eq(job.samples),
                 work.column.eq(Mux(kernel, 0, job.t_group)),
                 work.multiplicand.eq(job.first_sample),
                 work.multiplier.eq(d.t_strips),

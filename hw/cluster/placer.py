@@ -113,9 +113,10 @@ class WordPlacer(wiring.Component):
     Attributes
     ----------
     d : In(PASS)
-        The pass; still while there is a job.
+        The pass; still while there is a job, and in the two cycles before its `start`.
     job : In(job_layout(config))
-        The job under way; still from `start` until its END is taken.
+        The job under way; still from `start` until its END is taken, and, if it has a stream, in
+        the cycle before.
     steps : In(steps_layout(config))
         Of the job.
     start : In(1)
@@ -229,11 +230,12 @@ class WordPlacer(wiring.Component):
     def _multiply(self, m, item):
         """First stage: take an item and multiply."""
         d, job, new = self.d, self.job, self.items.p
-        channel, relative = Signal(8), Signal(8)
+        channel, relative, lane0 = Signal(8), Signal(8), Signal(8)
+        m.d.sync += lane0.eq(Mux(d.mode == Mode.KERNEL, 0, job.lane0))
         m.d.comb += [
             channel.eq(new.vector * VECTOR + new.lanes[0]),
             # correlate: the expander leaves only channels of the job
-            relative.eq(channel - Mux(d.mode == Mode.KERNEL, 0, job.lane0)),
+            relative.eq(channel - lane0),
         ]
         counts = (d.mode == Mode.KERNEL) & (new.count != 0)
         with m.If(self.items.ready):
@@ -262,13 +264,17 @@ class WordPlacer(wiring.Component):
         place = signed(PLACE_WIDTH)
         # columns are kept with what lies between them and others that they are compared with, so
         # that no sum is compared that waits for another one
-        origins = {  # what each begins with at the beginning of a row
-            "column": d.first_col,
+        outermost = Signal(place)
+        m.d.sync += outermost.eq(d.first_col + d.taps_x)
+        starts = {  # what each begins with at the beginning of a row
             "before": job.x0 - d.first_col,
             "behind": job.x1 - d.first_col,
-            "outside": job.x0 - d.first_col - d.taps_x,
-            "left": job.x1 - d.first_col - 1,
+            "outside": job.x0 - outermost,
+            "left": job.x1 + ~d.first_col,  # one less than `behind`
         }
+        origins = {name: Signal(place, name=f"origin_{name}") for name in starts}
+        m.d.sync += [origins[name].eq(start) for name, start in starts.items()]
+        origins = {"column": d.first_col} | origins
         bases = {name: Signal(place, name=f"base_{name}") for name in origins}
         here = {name: Signal(place, name=name) for name in origins}
         column, before, behind, outside, left = here.values()
@@ -338,6 +344,14 @@ class WordPlacer(wiring.Component):
         strips_left, rows_left = Signal(16), Signal(16)
         skips = Signal()
         following, step = _Rows(self.config, "following"), Signal.like(d.t_step)
+        # with what a job begins
+        above, below = (Signal(signed(PLACE_WIDTH), name=f"origin_{n}") for n in ("above", "below"))
+        absent = Signal(16)  # strips
+        m.d.sync += [
+            above.eq(-d.first_row),
+            below.eq(job.rows - d.first_row),
+            absent.eq(Mux(kernel, Mux(job.strip < 0, -job.strip, 0), job.strip)),
+        ]
         m.d.comb += [
             step.eq(Mux(rows.row[16:] == 1, 0, d.t_step)),
             following.row.eq(rows.row + step),
@@ -350,13 +364,13 @@ class WordPlacer(wiring.Component):
         with m.If(self.start):
             m.d.sync += [
                 rows.row.eq(d.first_row),
-                rows.above.eq(-d.first_row),
-                rows.below.eq(job.rows - d.first_row),
+                rows.above.eq(above),
+                rows.below.eq(below),
                 rows.keys.eq(steps.first_keys),
                 rows.offset.eq(steps.first_offset),
-                strips_left.eq(Mux(kernel, Mux(job.strip < 0, -job.strip, 0), job.strip)),
+                strips_left.eq(absent),
                 rows_left.eq(d.t_rows),
-                skips.eq(1),
+                skips.eq(job.streams),
             ]
         with m.Elif(skips):
             with m.If(strips_left == 0):

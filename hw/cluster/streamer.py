@@ -82,6 +82,8 @@ class StepMultiplier(wiring.Component):
         d = self.d
         width = product_width(self.config)
         row_step = Mux(d.mode == Mode.KERNEL, d.y_step, d.row_step)
+        first_column = Signal(signed(18))
+        m.d.sync += first_column.eq(d.first_col - self.x0)
         factors = {
             "first_keys": (d.row_keys, d.first_row),
             "keys": (d.row_keys, d.t_step),
@@ -90,7 +92,7 @@ class StepMultiplier(wiring.Component):
             "column": (d.x_step, d.t_step),
             "sample_keys": (d.s_keys, d.s_chunks),
             # this one is of the job
-            "first_column": (d.x_step, d.first_col - self.x0),
+            "first_column": (d.x_step, first_column),
         }
         last = len(factors) - 1
         number = Signal(range(len(factors)))
@@ -158,7 +160,7 @@ class Streamer(wiring.Component):
     Attributes
     ----------
     d : In(PASS)
-        The pass; still while there is a job.
+        The pass; still while there is a job, and in the cycle before the first one shows.
     forget : In(1)
         The next job is of another pass (pulse, while there is none).
     jobs : In(stream.Signature(job_layout(config)))

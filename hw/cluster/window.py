@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
 from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.array_layouts import PASS, load_layout
-from gscn.hw.cluster.strip_walk import end_chunk, first_chunk
+from gscn.hw.cluster.strip_walk import JobStrips
 from gscn.hw.fifo import StreamFIFO
 from gscn.hw.input_layouts import (
     CHUNK_NUMBER_WIDTH,
@@ -82,6 +82,8 @@ class _Strips:
 
     def __init__(self) -> None:
         self.samples_left, self.chunks_left = Signal(16), Signal(16)
+        self.counting = Signal(JobStrips.CYCLES)
+        """`chunks_left` is not known yet."""
         self.ends_samples = Signal()
         """The last of them is its sample's, or tile's, last."""
         self.asked = Signal(2)
@@ -126,7 +128,7 @@ class WindowLoader(wiring.Component):
     Attributes
     ----------
     d : In(PASS)
-        The pass; still while there is a job.
+        The pass; still while there is a job, and in the cycle before the first one shows.
     jobs : In(stream.Signature(LOAD_JOB))
         Jobs that contract, in order.
     verdicts : Out(stream.Signature(1))
@@ -154,6 +156,8 @@ class WindowLoader(wiring.Component):
     """
 
     JOBS = latencies.JOBS_DECIDED
+
+    ASK_CYCLES = latencies.LOAD_ASK_CYCLES
 
     LATENCY = 1
 
@@ -236,7 +240,11 @@ class WindowLoader(wiring.Component):
         with m.If(decides & held & ~held_next.o.valid):
             # the job before is the oldest, and has reported for itself alone
             m.d.sync += chunks.finished.eq(tile.place.chunk)
-        end = end_chunk(self.d, self.jobs.p.strip)
+        # of what was at the head of the queue two cycles ago
+        count = JobStrips(m, self.d, self.jobs.p.strip, streams=0, most=self.d.s_chunks)
+        m.d.sync += strips.counting.eq(Cat(decides & ~held, strips.counting))
+        with m.If(strips.counting[-1]):
+            m.d.sync += [strips.chunks_left.eq(count.count), strips.ends_samples.eq(count.ends)]
         with m.If(decides & ~held):
             m.d.sync += [
                 tile.number.eq(self.jobs.p.s_tile),
@@ -244,8 +252,6 @@ class WindowLoader(wiring.Component):
                 tile.whole.eq(1),
                 tile.place.eq(tiles.i.p),
                 strips.samples_left.eq(Mux(kernel, 1, self.jobs.p.samples)),
-                strips.chunks_left.eq(end - first_chunk(self.d, self.jobs.p.strip)),
-                strips.ends_samples.eq(end == self.d.s_chunks),
             ]
         with m.If(self.report_valid & self.report.uses & ~(held_next.o.valid & held_next.o.p)):
             m.d.sync += chunks.finished.eq(self.report.finished)
@@ -254,7 +260,9 @@ class WindowLoader(wiring.Component):
         """Ask the expander for the strips of a job."""
         last = strips.chunks_left == 1
         m.d.comb += [
-            self.strips.valid.eq((strips.samples_left != 0) & (strips.asked != 3)),
+            self.strips.valid.eq(
+                (strips.samples_left != 0) & ~strips.counting.any() & (strips.asked != 3)
+            ),
             self.strips.p.rows.eq(
                 Mux(last & strips.ends_samples, self.d.s_outer_last, self.d.s_outer)
             ),

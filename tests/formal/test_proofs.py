@@ -11,7 +11,14 @@ from formal.run import prove
 from tests.formal.mutants import MUTANTS
 
 BMC_CYCLES = 12
-STARTS = {"Cutter": 26, "Sums": 2, "SummingDrain": 12, "TableReader": 14, "WindowLoader": 14}
+STARTS = {
+    "Cutter": 26,
+    "StripWalker": 4,
+    "Sums": 2,
+    "SummingDrain": 12,
+    "TableReader": 14,
+    "WindowLoader": 14,
+}
 """Of components that need longer from reset on until something can be wrong."""
 FAST = {"StreamFIFO", "RoundRobin"}
 

@@ -30,6 +30,12 @@ def walk(made, job, chunk, base, strip_pauses, context_pauses):
         ctx.set(dut.tile, {"chunk": chunk, "base": base})
         d = made.fields
         ctx.set(dut.sample_keys, d["s_chunks"] * d["s_keys"] % CONFIG.directory_depth)
+        if job["streams"]:
+            # the pass shows a cycle before the job
+            ctx.set(dut.job.strip, 0x5A5A)
+            await ctx.tick()
+            ctx.set(dut.job, job)
+            await ctx.tick().repeat(StripWalker.AHEAD)
         ctx.set(dut.start, 1)
         await ctx.tick()
         ctx.set(dut.start, 0)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import random
 
 import pytest
@@ -12,7 +13,7 @@ from gscn.array import ARRAYS
 from gscn.hw.cluster.window import WindowLoader
 from gscn.passes import VECTOR, Mode
 from tests.hw.passes import show_pass
-from tests.hw.streams import drive, plain, reused, simulate
+from tests.hw.streams import drive, never, plain, reused, simulate
 
 CONFIG = dataclasses.replace(
     ARRAYS["tiny"], directory_depth=64, stationary_depth=64, chunks_depth=8
@@ -213,13 +214,18 @@ class Bench:
             assert not error
 
 
+def later():
+    """Return pauses of jobs: the pass shows a cycle before the first one."""
+    return itertools.chain([True], never())
+
+
 def run(operand, jobs, rng, **kinds):
     dut = reused(WindowLoader, config=CONFIG)
     bench = Bench(dut, operand, jobs, rng, **kinds)
     simulate(
         dut,
         show_pass(dut.d, **operand.fields),
-        drive(dut.jobs, jobs),
+        drive(dut.jobs, jobs, later()),
         bench.expand,
         bench.use,
         background=[bench.keep, bench.complain],
@@ -324,10 +330,27 @@ def test_chunks_that_do_not_fit_are_an_error(outer, fill, window):
     simulate(
         dut,
         show_pass(dut.d, **operand.fields),
-        drive(dut.jobs, [job]),
+        drive(dut.jobs, [job], later()),
         watch,
         background=[bench.expand, bench.use, bench.keep],
         cycles=500,
     )
     assert errors[-1]
     assert bench.waits
+
+
+def test_a_job_asks_for_its_first_strip_when_its_chunks_are_counted():
+    rng = random.Random(9)
+    operand = Operand(rng, Mode.KERNEL, chunks=3, outer=2, mid=1, inner=2, fill=1)
+    dut, asked = reused(WindowLoader, config=CONFIG), []
+
+    async def watch(ctx):
+        await ctx.tick()
+        ctx.set(dut.jobs.valid, 1)
+        assert ctx.get(dut.jobs.ready)
+        for _ in range(WindowLoader.ASK_CYCLES):
+            await ctx.tick()
+            asked.append(ctx.get(dut.strips.valid))
+
+    simulate(dut, show_pass(dut.d, **operand.fields), watch, cycles=20)
+    assert asked == [0] * (WindowLoader.ASK_CYCLES - 1) + [1]
