@@ -15,8 +15,8 @@ from gscn.hw.port.arbiter import RoundRobin
 class Dealer(wiring.Component):
     """Give each word to the PE with the fewest queued, and each MARK or END to all PEs at once.
 
-    Of several with the fewest, the next after the one given a word last gets it. A PE is ready if it
-    has fewer words than it can queue.
+    Of several with the fewest, the next after the one given a word last gets it. A PE is ready if
+    it has fewer words than it can queue.
 
     Timing
     ------
