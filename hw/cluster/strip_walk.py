@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -38,31 +38,36 @@ class JobStrips:
     def __init__(
         self, m: Module, d: data.View, strip: Value, *, streams: Value | int, most: Value
     ) -> None:
-        streams = Value.cast(streams)
         kernel, units = d.mode == Mode.KERNEL, d.unit_strips.any()
-        part = Signal(name="part")  # a job may need some chunks of a sample only
-        own, needed = Signal(17, name="own_reach"), Signal(17, name="needed_reach")
+
+        def register(width, name, value):
+            """Return a register that has what `value` was."""
+            one = Signal(width, name=name)
+            m.d.sync += one.eq(value)
+            return one
+
+        def choose(of_strips, of_chunks):
+            """Return what holds for what is meant; only that is made, if it is always the same."""
+            if isinstance(streams, int):
+                return (of_strips if streams else of_chunks)()
+            return Mux(streams, of_strips(), of_chunks())
+
+        # some of a sample may be meant: so many from the first one on, or up to behind `strip`
         around = d.strips_before + d.strips_after
-        m.d.sync += [
-            part.eq(~kernel & units),
-            own.eq(Mux(kernel, around, Mux(units, d.unit_strips, d.t_strips))),
-            needed.eq(d.unit_strips + d.ahead),
-        ]
-        self.first = Signal(16, name="job_first")
-        low = strip - Mux(streams, 0, d.behind)
-        reach = Signal(18, name="job_reach")  # of a stream from its first one on
-        outside = strip[-1]  # it lies before the sample
-        m.d.sync += [
-            self.first.eq(Mux(~low[-1] & (streams | part), low[:16], 0)),
-            reach.eq(Mux(streams, own, needed) + Mux(streams & ~outside, 0, strip)),
-        ]
-        some, all_ = Signal(18, name="some_strips"), Signal(17, name="all_strips")
-        m.d.sync += [
-            some.eq(reach - Mux(streams, 0, self.first)),
-            all_.eq(most - self.first),
-        ]
-        fewer = (streams | part) & (some < all_)
-        self.count = Mux(fewer, some, all_)[:16]
+        own = Mux(kernel, around, Mux(units, d.unit_strips, d.t_strips))
+        part = choose(lambda: Const(1), lambda: register(1, "part", ~kernel & units))
+        reach = choose(
+            lambda: register(17, "own_reach", own) + Mux(strip < 0, strip, 0),
+            lambda: register(17, "needed_reach", d.unit_strips + d.ahead) + strip,
+        )
+        low = strip - choose(lambda: Const(0), lambda: d.behind)
+        self.first = register(16, "job_first", Mux(~low[-1] & part, low[:16], 0))
+        reach = register(18, "job_reach", reach)
+        before = choose(lambda: Const(0), lambda: self.first)
+        some = register(18, "some_strips", reach - before)
+        rest = register(17, "all_strips", most - self.first)
+        fewer = part & (some < rest)
+        self.count = Mux(fewer, some, rest)[:16]
         self.ends = ~fewer
         """The last one is the sample's, or tile's, last."""
 

@@ -19,7 +19,7 @@ CLUSTER_MUTANTS = [
         ("together", "active & (empty | self.strips.ready)", "active & self.strips.ready"),
         ("once", "last_strip.eq(strips_left == 2)", "last_strip.eq(strips_left <= 3)"),
         ("once", "last_group.eq(groups_left == 2)", "last_group.eq(groups_left <= 3)"),
-        ("once", "Mux(streams & ~outside, 0, strip)", "0"),
+        ("once", "Mux(strip < 0, strip, 0)", "0"),
         ("ends", "ends_piece.eq(last_strip & last_sample)", "ends_piece.eq(last_strip)"),
         ("ends", "last_strip & ends_operand, d.t_rows_last", "last_strip, d.t_rows_last"),
         ("base", "base.eq(base + d.s_keys)", "base.eq(base + self.sample_keys)"),
