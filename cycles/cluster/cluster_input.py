@@ -59,6 +59,7 @@ from gscn.cycles.cluster.window import (
     forget_window,
     load,
     take_report,
+    wants_strip,
 )
 from gscn.cycles.descriptors import JOB
 from gscn.cycles.pe.worker import END, push
@@ -271,11 +272,7 @@ def step_loading(inputs, c, idle, reports, d, halfwords, sizes):
     """
     window, marks, queues = inputs.windows[c], inputs.marks[c], inputs.queues[c]
     expander, reader = inputs.expanders[c, LOAD], inputs.readers[c, LOAD]
-    portions = inputs.portions[c, LOAD]
-    wants = window.samples_left != 0 and window.counting == 0 and window.under_way != 3
-    last = window.chunks_left == 1
-    if window.counting:
-        window.counting -= 1
+    wants, last = wants_strip(window), window.chunks_left == 1
     can_decide = decides(window) and queues.level[WINDOW_JOBS] > 0
     takes_item = load(window, expander, inputs.starts[c], inputs.ends[c], d, sizes.entries)
     fails = window.blocked and idle and not reports and inputs.streamers[c].waits
@@ -289,7 +286,7 @@ def step_loading(inputs, c, idle, reports, d, halfwords, sizes):
     if expander.active or expander.items or expander.closing or wants or reader.under_way:
         rows = (d.s_outer_last if last and window.ends_samples else d.s_outer) if wants else 0
         take, done, taken = step_expander(
-            expander, portions, reader, halfwords, takes_item, True, rows,
+            expander, inputs.portions[c, LOAD], reader, halfwords, takes_item, True, rows,
             last and window.samples_left == 1,
         )  # fmt: skip
         if taken:

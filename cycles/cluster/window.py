@@ -125,6 +125,15 @@ def decide(window, job, d):
 
 
 @borrowing
+def wants_strip(window):
+    """Return whether a strip is asked for in this cycle; come a cycle nearer to the job's first."""
+    wants = window.samples_left != 0 and window.counting == 0 and window.under_way != 3
+    if window.counting:
+        window.counting -= 1
+    return wants
+
+
+@borrowing
 def ask(window, d):
     """Take note that the expander has taken a strip."""
     window.under_way += 1

@@ -252,6 +252,25 @@ class WordPlacer(wiring.Component):
                 item.ends_strip.eq(new.ends_strip),
             ]
 
+    def _origins(self, m):
+        """Return what a row's column, and what it is compared with, begin with: in registers.
+
+        Columns are kept with what lies between them and others that they are compared with, so that
+        no sum is compared that waits for another one.
+        """
+        d, job = self.d, self.job
+        outermost = Signal(signed(PLACE_WIDTH))
+        m.d.sync += outermost.eq(d.first_col + d.taps_x)
+        starts = {
+            "before": job.x0 - d.first_col,
+            "behind": job.x1 - d.first_col,
+            "outside": job.x0 - outermost,
+            "left": job.x1 + ~d.first_col,  # one less than `behind`
+        }
+        origins = {name: Signal.like(outermost, name=f"origin_{name}") for name in starts}
+        m.d.sync += [origins[name].eq(start) for name, start in starts.items()]
+        return {"column": d.first_col} | origins
+
     def _place(self, m, item, rows, consumes):
         """Second stage: return the word that an item makes, a factor, and whether it makes one.
 
@@ -262,19 +281,7 @@ class WordPlacer(wiring.Component):
         kernel = d.mode == Mode.KERNEL
         width = product_width(self.config)
         place = signed(PLACE_WIDTH)
-        # columns are kept with what lies between them and others that they are compared with, so
-        # that no sum is compared that waits for another one
-        outermost = Signal(place)
-        m.d.sync += outermost.eq(d.first_col + d.taps_x)
-        starts = {  # what each begins with at the beginning of a row
-            "before": job.x0 - d.first_col,
-            "behind": job.x1 - d.first_col,
-            "outside": job.x0 - outermost,
-            "left": job.x1 + ~d.first_col,  # one less than `behind`
-        }
-        origins = {name: Signal(place, name=f"origin_{name}") for name in starts}
-        m.d.sync += [origins[name].eq(start) for name, start in starts.items()]
-        origins = {"column": d.first_col} | origins
+        origins = self._origins(m)
         bases = {name: Signal(place, name=f"base_{name}") for name in origins}
         here = {name: Signal(place, name=name) for name in origins}
         column, before, behind, outside, left = here.values()
@@ -295,8 +302,7 @@ class WordPlacer(wiring.Component):
 
         # -- taps whose targets are inside: those from the first on, before the end
         above, below = rows.above, rows.below
-        first_tap, columns = Signal(4), Signal(5)
-        first_row, tap_rows = Signal(4), Signal(5)
+        first_tap, columns, first_row, tap_rows = Signal(4), Signal(5), Signal(4), Signal(5)
         is_before, all_behind = before > 0, behind >= d.taps_x
         m.d.comb += [
             first_tap.eq(Mux(is_before, before, 0)),

@@ -211,10 +211,7 @@ class StripWalker(wiring.Component):
             with m.If(context.ends_job):
                 m.d.sync += active.eq(0)
             with m.Elif(last_strip):
-                m.d.sync += [
-                    samples_left.eq(samples_left - 1),
-                    last_sample.eq(samples_left == 2),
-                ]
+                m.d.sync += [samples_left.eq(samples_left - 1), last_sample.eq(samples_left == 2)]
                 begin_sample()
                 with m.If(~kernel):
                     m.d.sync += [chunk.eq(chunk + d.s_chunks), base.eq(base + self.sample_keys)]
