@@ -22,11 +22,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import gscn.cosim.builds.simulator
 from benchmarks.pages import DOCS, Page, digests
 from gscn.array import ArrayConfig, array
 from gscn.command.main import main as gscn
 from gscn.conv import ConvShape, Pass
+from gscn.cosim.builds import simulator
 from gscn.cosim.devices.device import Device, DeviceSettings
 from gscn.cosim.devices.jobs import PassJob
 from gscn.cosim.devices.pool import DevicePool
@@ -162,7 +162,7 @@ def workers() -> dict[str, object]:
                     fmt=BF16,
                 )
             )  # fmt: skip
-    gscn.cosim.builds.simulator.build(CONFIG)
+    simulator.build(CONFIG)
     seconds = {}
     for count in (1, 2):
         with connect(count) as client:
@@ -185,12 +185,12 @@ def flags() -> dict[str, object]:
     found = {}
     for optimisation in ("-Os", "-O3", "-O3 -march=native"):
         for parted in (False, True):
-            gscn.cosim.builds.simulator.OPTIMISATION = optimisation
-            gscn.cosim.builds.simulator._PARTITIONED_CLUSTERS = 1 if parted else 1 << 10
+            simulator.OPTIMISATION = optimisation
+            simulator._PARTITIONED_CLUSTERS = 1 if parted else 1 << 10
             started = os.times()
-            simulator = gscn.cosim.builds.simulator.build(CONFIG)
+            built = simulator.build(CONFIG)
             ended = os.times()
-            with Device(CONFIG, simulator=simulator) as device:
+            with Device(CONFIG, simulator=built) as device:
                 device.run_pass(one)
                 run = device.run_pass(one)
             name = f"{optimisation}, {'clusters of their own' if parted else 'one model'}"
