@@ -20,10 +20,6 @@ from gscn.errors import InputError
 from gscn.system.files import write_text
 
 INDEX = "README.md"
-ACCELERATORS = "accelerators"
-HOST_PLANNED = frozenset({"59997e43adf1d6d0", "6136a764f1aba46e", "368646cfd1e232eb"})
-"""Digests of the presets of the accelerator whose jobs the host planned; commit 9a89806 is the last
-with it measured."""
 
 
 @cache
@@ -86,7 +82,7 @@ def registry() -> dict[str, Page]:
 
 
 def look_up(page: str, name: str) -> str:
-    """Return a quoted figure, or of the page `accelerators` the pages measured on one of them.
+    """Return a quoted figure.
 
     Raises
     ------
@@ -94,44 +90,12 @@ def look_up(page: str, name: str) -> str:
         There is no such page or figure.
     """
     known = registry()
-    if page not in known and page != ACCELERATORS:
+    if page not in known:
         raise InputError(f"a quotation must be of {', '.join(known)}, not of {page}")
-    figures = (
-        {one: ", ".join(names) or "none" for one, names in measured_on().items()}
-        if page == ACCELERATORS
-        else known[page].quotes(pages.load(page)["data"])
-    )
+    figures = known[page].quotes(pages.load(page)["data"])
     if name not in figures:
         raise InputError(f"{page} quotes {', '.join(figures) or 'nothing'}, not {name}")
     return figures[name]
-
-
-def measured_on() -> dict[str, list[str]]:
-    """Return the pages measured on the host-planned accelerator, and those on the array."""
-    found: dict[str, list[str]] = {"host-planned": [], "array": []}
-    for name in registry():
-        digests = set(pages.load(name)["provenance"]["configurations"].values())
-        if digests:
-            found["host-planned" if digests & HOST_PLANNED else "array"].append(name)
-    return found
-
-
-def accelerators() -> str:
-    """Return the paragraph that says on which accelerator pages were measured."""
-    links = {
-        one: ", ".join(f"[{name}]({name}.md)" for name in names)
-        for one, names in measured_on().items()
-    }
-    older = links["host-planned"]
-    kept = (
-        "What the accelerator reached whose jobs a host planned is in "
-        "[figures.md](../guides/figures.md#host-planned-upper-bound)."
-    )
-    return (
-        (f"**Host-planned, upper bound.** Still measured on that one: {older}. " if older else "")
-        + f"Measured on the array that cuts its own passes: {links['array'] or 'none'}. "
-        + f"Other pages are of no accelerator. {kept}"
-    )
 
 
 def index() -> str:
@@ -166,7 +130,6 @@ def index() -> str:
         "each part of the project has a version, a digest of what it makes of small fixed inputs "
         "(`benchmarks/versions.py`). [registers.md](../contract/registers.md) and "
         "[proofs.md](proofs.md) follow from code alone, with which tests compare them.\n\n"
-        f"{accelerators()}\n\n"
         f"{head}\n| --- | --- | --- | --- | --- | --- |\n" + "\n".join(lines) + "\n"
     )
 

@@ -10,7 +10,6 @@ import pytest
 
 from benchmarks import docs, pages, quotes, versions
 from benchmarks.pages import Page
-from gscn.array import ARRAYS
 from gscn.errors import InputError
 
 REGISTRY = docs.registry()
@@ -46,16 +45,6 @@ def test_every_record_belongs_to_a_page_and_the_index_has_them_all():
     assert index == docs.index()
     for name in REGISTRY:
         assert f"[{name}]({name}.md)" in index
-
-
-def test_pages_of_a_configuration_are_of_one_accelerator_or_the_other():
-    found = docs.measured_on()
-    named = [*found["host-planned"], *found["array"]]
-    assert sorted(named) == sorted(name for name, page in REGISTRY.items() if page.configs)
-    assert not docs.HOST_PLANNED & {config.digest() for config in ARRAYS.values()}
-    assert docs.look_up("accelerators", "host-planned") == (
-        ", ".join(found["host-planned"]) or "none"
-    )
 
 
 def test_no_page_is_read_for_its_numbers(repository):
