@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from gscn.cycles.cluster.jobs import TABLE_LOADS, TABLE_STREAMS, pop_job
-from gscn.cycles.cluster.strip_walk import KERNEL, end_strip, first_chunk
+from gscn.cycles.cluster.strip_walk import KERNEL, end_chunk, end_strip, first_chunk
 from gscn.cycles.cluster.window import pop_verdict
 from gscn.cycles.port.pieces import request
 from gscn.cycles.state import record
@@ -88,8 +88,7 @@ def pick_load(tables, job, d):
     if not kernel:
         chunk = first_chunk(job, d)
         first = job.first_sample * d.s_chunks + chunk
-        end = min(end_strip(job, d) + d.ahead, d.s_chunks)
-        count = (job.samples - 1) * d.s_chunks + end - chunk
+        count = (job.samples - 1) * d.s_chunks + end_chunk(job, d) - chunk
     multiply(tables, d.s_table, d.s_chunks, d.s_groups, first, count, job.s_tile)
 
 

@@ -56,6 +56,12 @@ def first_chunk(job, d):
 
 
 @borrowing
+def end_chunk(job, d):
+    """Return one past the chunk of a sample that is the last of a job of correlate mode."""
+    return min(end_strip(job, d) + d.ahead, d.s_chunks)
+
+
+@borrowing
 def start_walk(walker, job, chunk, base, d):
     """Begin a job whose first chunk, and its first key, are these."""
     kernel = d.mode == KERNEL

@@ -5,7 +5,7 @@ Chunks and entries are counted from the beginning of the pass; keys are modulo t
 
 from __future__ import annotations
 
-from gscn.cycles.cluster.strip_walk import KERNEL, end_strip, first_chunk
+from gscn.cycles.cluster.strip_walk import KERNEL, end_chunk, first_chunk
 from gscn.cycles.state import record
 from gscn.latencies import JOBS_DECIDED, LOAD_ASK_CYCLES
 from gscn.system.compiled import borrowing
@@ -114,7 +114,7 @@ def decide(window, job, d):
         window.chunks_left = d.s_chunks
         window.ends_samples = 1
         if not kernel:
-            end = min(end_strip(job, d) + d.ahead, d.s_chunks)
+            end = end_chunk(job, d)
             window.chunks_left = end - first_chunk(job, d)
             window.ends_samples = end == d.s_chunks
     tail = (window.tile_head + window.tiles) % JOBS_DECIDED
