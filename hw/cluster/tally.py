@@ -29,7 +29,7 @@ class Tally(wiring.Component):
     Parameters
     ----------
     count
-        Counters; at least 1.
+        Counters; at least 2, so that a row is not read in the cycle in which it is written.
     most
         Largest increment of one counter in one cycle; at least 1.
     width
@@ -48,7 +48,7 @@ class Tally(wiring.Component):
     LATENCY = 1
 
     def __init__(self, *, count: int, most: int, width: int):
-        need_number(self, "count", count)
+        need_number(self, "count", count, 2)
         need_number(self, "most", most)
         need_number(self, "width", width, (count * most).bit_length() + 1)
         self._count, self._most, self._width = count, most, width
@@ -66,21 +66,23 @@ class Tally(wiring.Component):
         high_width = self._width - low_width
         m.submodules.highs = highs = Memory(shape=high_width, depth=self._count, init=[])
         visit, write, read = (
-            highs.read_port(domain="comb"),
+            highs.read_port(),
             highs.write_port(),
             highs.read_port(domain="comb"),
         )
 
-        # -- rows in turn; the first round clears them
-        turn = Signal(range(self._count))
+        # -- rows in turn, read a cycle before they are visited; the first round clears them
+        coming, turn = Signal(range(self._count)), Signal(range(self._count))
         cleared = Signal()
         carries = [Signal(name=f"carry{n}") for n in range(self._count)]
-        m.d.sync += turn.eq(turn + 1)
+        m.d.sync += [coming.eq(coming + 1), turn.eq(coming)]
+        with m.If(coming == self._count - 1):
+            m.d.sync += coming.eq(0)
         with m.If(turn == self._count - 1):
-            m.d.sync += [turn.eq(0), cleared.eq(1)]
+            m.d.sync += cleared.eq(1)
         carry = Array(carries)[turn]
         m.d.comb += [
-            visit.addr.eq(turn),
+            visit.addr.eq(coming),
             write.addr.eq(turn),
             write.data.eq(Mux(cleared, visit.data, 0) + carry),
             write.en.eq(carry | ~cleared),

@@ -31,7 +31,7 @@ TINY = ARRAYS["tiny"]
         (FirstError, {"count": 257}, "count must be a whole number from 1 to 256, not 257"),
         (Rounder, {"width": 0}, "width must be a whole number from 1 to 64, not 0"),
         (Rounder, {"width": 65}, "width must be a whole number from 1 to 64, not 65"),
-        (Tally, {"count": 0}, "count must be a whole number of at least 1, not 0"),
+        (Tally, {"count": 1}, "count must be a whole number of at least 2, not 1"),
         (Tally, {"most": 0}, "most must be a whole number of at least 1, not 0"),
         (Tally, {"width": 3}, "width must be a whole number of at least 4, not 3"),
         (FloatProduct, {}, "float_formats must be at least one format, not ''"),

@@ -11,7 +11,7 @@ from amaranth.hdl import ResetInserter, Signal
 from gscn.hw.cluster.tally import Tally
 from tests.hw.streams import reused, simulate
 
-SIZES = {"one": (1, 1, 8), "cluster of 2": (9, 2, 48), "narrow": (5, 8, 8), "four": (4, 3, 12)}
+SIZES = {"two": (2, 1, 8), "cluster of 2": (9, 2, 48), "narrow": (5, 8, 8), "four": (4, 3, 12)}
 """Counters, largest increment, bits."""
 
 
