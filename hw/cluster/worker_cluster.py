@@ -214,12 +214,13 @@ class WorkerCluster(wiring.Component):
     def _count(self, m, pes, source, drain, writer):
         """Advance one counter of causes per PE and cycle, and those of events, during `count`.
 
-        What is counted in a cycle is of the one before, as it takes long to know; that no counter
-        is the less for it, a cluster does in the last cycle of `count` what it does before the
+        What is counted in a cycle is of one or two before, as it takes long to know; no counter is
+        the less for it, as in the last two cycles of `count` a cluster does what it does before the
         first one: nothing.
         """
         names = CLUSTER_COUNTER_NAMES
-        fed = Signal(range(len(names)))  # the cause for a PE with nothing queued
+        idle = names.index("idle")
+        fed = Signal(range(len(names)), init=idle)  # the cause for a PE with nothing queued
         others = Cat(
             *(pe.pending for pe in pes), drain.busy & drain.initialized, ~writer.empty
         ).any()
@@ -230,17 +231,19 @@ class WorkerCluster(wiring.Component):
                 (InputState.STREAM, "stream"),
             ):
                 with m.Case(state):
-                    m.d.comb += fed.eq(names.index(name))
+                    m.d.sync += fed.eq(names.index(name))
             with m.Case(InputState.EMPTY):
-                m.d.comb += fed.eq(Mux(others, names.index("tail"), names.index("idle")))
+                m.d.sync += fed.eq(Mux(others, names.index("tail"), idle))
             with m.Default():
-                m.d.comb += fed.eq(names.index("expand"))
+                m.d.sync += fed.eq(names.index("expand"))
         causes = []
         for number, pe in enumerate(pes):
-            cause = Signal(range(len(names)), name=f"cause{number}", init=names.index("idle"))
-            with m.If(pe.busy):
+            busy, pending = Signal(name=f"busy{number}"), Signal(name=f"pending{number}")
+            cause = Signal(range(len(names)), name=f"cause{number}", init=idle)
+            m.d.sync += [busy.eq(pe.busy), pending.eq(pe.pending)]
+            with m.If(busy):
                 m.d.sync += cause.eq(names.index("busy"))
-            with m.Elif(pe.pending):
+            with m.Elif(pending):
                 m.d.sync += cause.eq(names.index("lookup"))
             with m.Else():
                 m.d.sync += cause.eq(fed)
