@@ -104,7 +104,10 @@ class RingWalker(wiring.Component):
         resumed = Signal()
         next_addr = Signal(self.config.entry_width, reset_less=True)
         addr, following = Signal.like(next_addr), Signal.like(next_addr)
-        last = ~is_mac | (following == fiber.end)
+        # `following == fiber.end`, without a carry: the bits in which two neighbours differ are the
+        # lowest, and each behind a bit that differs and is set in the lower one
+        differs = addr ^ fiber.end
+        last = ~is_mac | (differs == ((differs & addr) << 1 | 1)[: len(addr)])
         m.d.comb += [
             addr.eq(Mux(resumed, next_addr, fiber.start)),
             following.eq(addr + 1),

@@ -73,7 +73,7 @@ MUTANTS = [
     ),
     *of(
         "RingWalker",
-        ("issued", "(following == fiber.end)", "(addr == fiber.end)"),
+        ("issued", "(differs & addr) << 1 | 1", "(differs & addr) << 1"),
         ("issued", "addr.eq(Mux(resumed, next_addr, fiber.start))", "addr.eq(fiber.start)"),
         ("index", "entry_offset + word_offset", "entry_offset"),
         ("index", "lane.eq(addr[0])", "lane.eq(0)"),
