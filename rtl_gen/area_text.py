@@ -24,6 +24,7 @@ from gscn.rtl_gen.memory_text import (
 from gscn.rtl_gen.place import (
     DEVICE_NAME,
     MAX_LUTS,
+    PLACER_OPTIONS,
     SEEDS,
     TARGET_MHZ,
     Placement,
@@ -59,8 +60,8 @@ By `gscn synth`; every figure is measured, none is edited; a dash stands for wha
 * **ECP5** LUTs have four inputs; a carry cell counts as two; LUTs used as memory are apart:
   TRELLIS_DPR16X4 holds 16 words of 4 bits, DP16KD 18 Kbit. Frequencies are after place and route of
   the component alone, flattened, ports not connected to pins, on an {DEVICE_NAME} of speed
-  grade 6, asked for {TARGET_MHZ} MHz, @SEEDS@. Components of more than {MAX_LUTS} LUTs are not
-  placed.
+  grade 6, asked for {TARGET_MHZ} MHz, by nextpnr with `{" ".join(PLACER_OPTIONS)}`, @SEEDS@.
+  Components of more than {MAX_LUTS} LUTs are not placed.
 """
 
 _AREA_HEADER = (

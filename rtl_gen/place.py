@@ -29,6 +29,8 @@ PACKER = "yowasp-ecppack"
 DEVICE_NAME = "LFE5U-85F"
 """The largest ECP5; of speed grade 6, the slowest, which is nextpnr's default."""
 DEVICE_OPTION = "--85k"
+PLACER_OPTIONS = ("--placer", "static")
+"""Shortest wires in large modules; docs/decisions/cluster.md has it beside nextpnr's default."""
 SEEDS = range(1, 6)
 """Of the placer, an odd number of them: by chance one is a tenth faster than another."""
 TARGET_MHZ = 100
@@ -173,6 +175,7 @@ def place(verilog: str, top: str) -> Placement | None:
             command = [
                 executable,
                 DEVICE_OPTION,
+                *PLACER_OPTIONS,
                 "--out-of-context",
                 *("--seed", str(seed), "--freq", str(TARGET_MHZ), "--timing-allow-fail"),
                 *("--json", "netlist.json", "--report", report),
