@@ -183,7 +183,7 @@ def flags() -> dict[str, object]:
     """Measure builds of the simulator: optimisation, and clusters in one model or in their own."""
     one = _job(LAYER, Pass.FORWARD, 0)
     found = {}
-    for optimisation in ("-Os", "-O3", "-O3 -march=native"):
+    for optimisation in ("-Os", "-O2", "-O3", "-O3 -march=native"):
         for parted in (False, True):
             simulator.OPTIMISATION = optimisation
             simulator._PARTITIONED_CLUSTERS = 1 if parted else 1 << 10

