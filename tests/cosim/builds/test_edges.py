@@ -7,6 +7,7 @@ import pytest
 
 from gscn.array import array
 from gscn.cosim.builds.edges import CHANGED, CLOCKED, at_edge
+from gscn.cosim.builds.partition import partition
 from gscn.cosim.builds.shifts import without_wide_shifts
 from gscn.errors import InputError
 from gscn.rtl_gen import generate
@@ -67,15 +68,18 @@ endmodule
 """
 
 
-def check_equal(one, other, directory):
-    """Prove that two modules are equal, register for register."""
+def check_equal(one, other, directory, parts=""):
+    """Prove that two modules are equal, register for register; `parts` are those inside them."""
     texts = []
     for name, text in (("gold", one), ("gate", other)):
         texts.append(re.sub(r"^module (\\\S+|\w+)", f"module {name}", text))
     verilog = directory / "both.v"
     verilog.write_text("".join(texts))
+    inside = directory / "inside.v"
+    inside.write_text(parts)
     run_yosys(
         [
+            f"read_verilog -lib {inside}",
             f"read_verilog -sv {verilog}",
             *("proc", "opt_clean", "memory -nordff", "opt_clean", "equiv_make gold gate both"),
             *("hierarchy -top both", "flatten", "opt_clean", "equiv_simple"),
@@ -161,3 +165,20 @@ def test_modules_of_a_cluster_are_equal_to_what_is_simulated(tmp_path, name):
     written = at_edge(without_wide_shifts(module), watched=False)
     assert written.count("always @(posedge") == 1 < module.count("always @(posedge")
     check_equal(module, written, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("float_formats", ["", "bf16"])
+def test_all_modules_of_the_large_cluster_are_equal_to_what_is_simulated(tmp_path, float_formats):
+    config = dataclasses.replace(array("large"), float_formats=float_formats)
+    verilog = generate(config, tmp_path).verilog.read_text()
+    simulated = set(re.findall(r"(?m)^module (\\\S+|\w+)", partition(verilog).cluster))
+    modules = re.findall(r"(?ms)^module .*?^endmodule\n", verilog)
+    proved = 0
+    for module in modules:
+        name = re.match(r"module (\\\S+|\w+)", module)[1]
+        if name in simulated and CLOCKED in module:
+            written = at_edge(without_wide_shifts(module), watched=False)
+            check_equal(module, written, tmp_path, "".join(one for one in modules if one != module))
+            proved += 1
+    assert proved >= 41
