@@ -267,8 +267,10 @@ def _kernel_parts(
     """Plan a forward pass or an input gradient: the phases of its results at once, or each."""
     best: tuple[KernelPlan, ...] | None = None
     least = NEVER
-    steps = (sizes.accumulators // VECTOR, 1) if max(shape.stride) > 1 else (1,)
-    for geometries in dict.fromkeys(kernel_geometries(shape, which, step) for step in steps):
+    ways = [kernel_geometries(shape, which, sizes.accumulators // VECTOR)]
+    if which is Pass.INPUT_GRAD and ways[0][0].y.step > 1:
+        ways.append(kernel_geometries(shape, which, 1))
+    for geometries in ways:
         parts = [
             plan_part(sizes, shape, geometry, densities, widths, level, packed=packed)
             for geometry in geometries
