@@ -103,8 +103,10 @@ class Pack(NamedTuple):
 @takes_text
 def pack_sizes(shape: ConvShape, which: Pass) -> list[int]:
     """Return how many groups a pack may have: as fill some vectors, or one."""
-    channels = max(shape.group.c, shape.group.k)
     most = shape.groups
+    if most == 1:
+        return [1]
+    channels = max(shape.group.c, shape.group.k)
     if which is Pass.WEIGHT_GRAD:
         most = min(most, max(1, _MOST_SAMPLES // shape.n))
     return sorted({min(most, max(1, lanes // channels)) for lanes in _LANES})
@@ -123,7 +125,7 @@ def possible_sets(shape: ConvShape, which: Pass, size: int, *, meet: bool) -> li
     meet
         Groups of a set may meet in vain; otherwise each is a set.
     """
-    if which is not Pass.WEIGHT_GRAD:
+    if which is not Pass.WEIGHT_GRAD or size == 1:
         return [1]
     channels = max(shape.group.c, shape.group.k)
     # Sets of more than a vector would save no time in loading, and multiply more in vain.
