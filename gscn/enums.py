@@ -95,19 +95,21 @@ def takes_text(target: Target) -> Target:
         return target
 
     @functools.cache
-    def conversions() -> tuple[tuple[int, str, Callable[[object], object]], ...]:
+    def conversions() -> tuple[tuple[int, str, type | None, Callable[[object], object]], ...]:
         # At the first call: what annotations name may stand below the function in its module.
-        return tuple(
-            (index, name, _conversion(name, annotation))
-            for index, name, annotation in enum_parameters(target)
-        )
+        found = []
+        for index, name, annotation in enum_parameters(target):
+            kind, _, several = _enumeration(annotation)
+            found.append((index, name, None if several else kind, _conversion(name, annotation)))
+        return tuple(found)
 
     @functools.wraps(target)
     def converting(*args: object, **options: object) -> object:
-        for index, name, convert in conversions():
+        for index, name, kind, convert in conversions():
             if name in options:
                 options[name] = convert(options[name])
-            elif index < len(args):
+            # of most calls, and a driver's time counts
+            elif index < len(args) and type(args[index]) is not kind:
                 args = (*args[:index], convert(args[index]), *args[index + 1 :])
         return target(*args, **options)
 
