@@ -281,18 +281,21 @@ def _result_phases(
 @functools.lru_cache(maxsize=4096)
 def meetings(shape: ConvShape) -> int:
     """Return the products of dense tensors that belong to an element of the result: no padding."""
-    pairs = 1
-    for axis, (size, out, kernel) in enumerate(
-        ((shape.h, shape.p, shape.r), (shape.w, shape.q, shape.s))
-    ):
-        stride, padding, dilation = shape.stride[axis], shape.padding[axis], shape.dilation[axis]
-        found = 0
-        for r in range(kernel):
-            first = max(0, _ceil(padding - r * dilation, stride))
-            last = min(out - 1, (size - 1 + padding - r * dilation) // stride)
-            found += max(0, last - first + 1)
-        pairs *= found
+    y, x = zip(shape.stride, shape.padding, shape.dilation, strict=True)
+    pairs = _met(shape.h, shape.p, shape.r, y) * _met(shape.w, shape.q, shape.s, x)
     return shape.n * shape.k * shape.group.c * pairs
+
+
+@functools.lru_cache(maxsize=4096)
+def _met(size: int, out: int, kernel: int, geometry: tuple[int, int, int]) -> int:
+    """Return the pairs of an output row and a tap that meet a row of the input."""
+    stride, padding, dilation = geometry
+    found = 0
+    for r in range(kernel):
+        first = max(0, _ceil(padding - r * dilation, stride))
+        last = min(out - 1, (size - 1 + padding - r * dilation) // stride)
+        found += max(0, last - first + 1)
+    return found
 
 
 def _runs(taps: list[int], places: list[int], most: int) -> tuple[TapRun, ...]:
@@ -378,6 +381,6 @@ def grad_geometry(
 def forget() -> None:
     """Forget what was found for other shapes."""
     for kept in (
-        _phased_axis, _stepped_axis, _grad_axis, kernel_geometries, grad_geometry, meetings,
+        _phased_axis, _stepped_axis, _grad_axis, _met, kernel_geometries, grad_geometry, meetings,
     ):  # fmt: skip
         kept.cache_clear()
