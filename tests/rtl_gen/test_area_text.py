@@ -121,7 +121,8 @@ def test_versions_name_the_liberty_by_its_content(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("seeds", "said"), [(1, "100 MHz, one seed."), (5, "100 MHz, median of 5 seeds.")]
+    ("seeds", "said"),
+    [(1, "`--placer static`, one seed."), (5, "`--placer static`, median of 5 seeds.")],
 )
 def test_the_text_says_of_how_many_placements_a_frequency_is(seeds, said):
     placement = Placement(frequency_mhz=50.0, path_from="a", path_to="b", seeds=seeds)
