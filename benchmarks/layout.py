@@ -103,8 +103,8 @@ def record(parts: dict[str, dict[str, Any]]) -> dict[str, Any]:
     from gscn.rtl_gen.layout.flow import flow_versions
     from gscn.rtl_gen.liberty import DEFAULT_LIBERTY, check_liberty
 
-    versions = tool_versions(check_liberty(DEFAULT_LIBERTY), place=False) | flow_versions()
-    del versions["clock gates"]  # enables are logic here
+    cells = check_liberty(DEFAULT_LIBERTY)
+    versions = tool_versions(cells, place=False, gated=False) | flow_versions()
     return {"versions": versions, "config_digest": configuration().digest(), "parts": parts}
 
 

@@ -89,7 +89,7 @@ PE_MULTIPLIER = "PE: multiplier"
 PE_OUTSIDE = "PE: logic outside the multiplier"
 
 
-def tool_versions(liberty: Path | None, *, place: bool) -> dict[str, str]:
+def tool_versions(liberty: Path | None, *, place: bool, gated: bool = True) -> dict[str, str]:
     """Return the versions of what a report is made with; fail early if a tool is missing.
 
     Parameters
@@ -98,6 +98,8 @@ def tool_versions(liberty: Path | None, *, place: bool) -> dict[str, str]:
         Standard cells, or None.
     place
         Whether place and route will be run.
+    gated
+        Whether enables will gate clocks where the cells can (`rtl_gen.clock_gates`).
 
     Raises
     ------
@@ -110,7 +112,8 @@ def tool_versions(liberty: Path | None, *, place: bool) -> dict[str, str]:
     if liberty is not None:
         digest = hashlib.sha256(liberty.read_bytes()).hexdigest()
         versions["liberty"] = f"{liberty.name}, SHA-256 {digest[:16]}"
-        versions["clock gates"] = f"for {LEAST_GATED} flip-flops or more, if there is a latch"
+        if gated:
+            versions["clock gates"] = f"for {LEAST_GATED} flip-flops or more, if there is a latch"
     return versions
 
 
