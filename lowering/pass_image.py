@@ -30,18 +30,18 @@ from gscn.lowering.layouts import (
     used_rows,
     weights_of,
 )
-from gscn.lowering.operands import (
+from gscn.lowering.plan import PassPlan, plan_pass
+from gscn.operands import (
     OPERAND_NAMES,
     check_accumulators,
     check_codes,
     check_operand,
     choose_top,
-    count_useful_products,
     may_groups_meet,
 )
-from gscn.lowering.plan import PassPlan, plan_pass
 from gscn.outputs import FloatOutput, OutputFormat, check_memory, memory_of
 from gscn.passes import DESCRIPTOR_BYTES, VECTOR
+from gscn.products import count_useful_products
 from gscn.strips import Strips, encode, encode_map, weight_bounds
 
 

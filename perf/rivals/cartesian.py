@@ -13,7 +13,7 @@ weight gradient  activations      output gradients batch               inputs x 
 
 A stride splits the planes into phases that never meet; only nonzeros of equal phase are multiplied.
 Whether a product belongs to a result is known from its coordinates: it does if the sum of the two
-shifts is a coordinate of the result on both axes (`lowering.geometry`). Kernel shifts never rise
+shifts is a coordinate of the result on both axes (`perf.rivals.geometry`). Kernel shifts never rise
 with the kernel's coordinate.
 """
 
@@ -25,7 +25,7 @@ import numpy as np
 
 from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
-from gscn.lowering.geometry import Axis, Side, gather_axis, scatter_axis
+from gscn.perf.rivals.geometry import Axis, Side, gather_axis, scatter_axis
 from gscn.perf.rivals.windows import met_inputs
 
 

@@ -17,7 +17,7 @@ from gscn.conv import ConvShape, Pass
 from gscn.conv_groups import group_operands
 from gscn.enums import takes_text
 from gscn.errors import InputError, raise_problems
-from gscn.lowering.operands import count_useful_products
+from gscn.products import count_useful_products
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

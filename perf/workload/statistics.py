@@ -25,10 +25,10 @@ from gscn.conv import Pass
 from gscn.enums import takes_text
 from gscn.errors import InputError
 from gscn.golden.traces.trace import Trace, load_trace
-from gscn.lowering.operands import count_useful_products
 from gscn.perf.workload.sparsification import Method
 from gscn.perf.workload.unevenness import Unevenness, fit_unevenness, mean_unevenness
 from gscn.perf.workload.work import Work, inner_macs
+from gscn.products import count_useful_products
 from gscn.system.files import write_text
 
 STATISTICS_PATH = Path(__file__).with_name("statistics.json")

@@ -1,0 +1,64 @@
+"""Index arithmetic of one axis: which coordinates of two operands meet, and where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gscn.conv import ConvShape
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Phase and shift of every coordinate of one operand along an axis (int64 vectors)."""
+
+    phase: np.ndarray
+    shift: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis of a convolution: kernel coordinate i and map coordinate j meet at a target.
+
+    They meet if their phases are equal and `kernel.shift[i] + map.shift[j]` lies in
+    `[0, extent)`. Kernel shifts are at most 0, so that the target is never beyond the map's shift.
+    """
+
+    kernel: Side
+    map: Side
+    extent: int
+
+    @property
+    def meets(self) -> np.ndarray:
+        """Whether each map coordinate meets any kernel coordinate (bool vector)."""
+        target = self.kernel.shift[:, None] + self.map.shift
+        same = self.kernel.phase[:, None] == self.map.phase
+        return (same & (target >= 0) & (target < self.extent)).any(axis=0)
+
+
+def gather_axis(shape: ConvShape, axis: int) -> Axis:
+    """Axis whose targets are output coordinates and whose map is the input.
+
+    A stride splits the input into phases; each kernel coordinate meets one of them.
+    """
+    stride, padding, dilation = shape.stride[axis], shape.padding[axis], shape.dilation[axis]
+    kernel = np.arange((shape.r, shape.s)[axis]) * dilation
+    rows = np.arange((shape.h, shape.w)[axis]) + padding
+    return Axis(
+        Side(kernel % stride, -(kernel // stride)),
+        Side(rows % stride, rows // stride),
+        (shape.p, shape.q)[axis],
+    )
+
+
+def scatter_axis(shape: ConvShape, axis: int) -> Axis:
+    """Axis whose targets are input coordinates and whose map is the output (or its gradient)."""
+    stride, padding, dilation = shape.stride[axis], shape.padding[axis], shape.dilation[axis]
+    kernel = np.arange((shape.r, shape.s)[axis]) * dilation
+    rows = np.arange((shape.p, shape.q)[axis]) * stride - padding
+    return Axis(
+        Side(np.zeros_like(kernel), kernel - kernel[-1]),
+        Side(np.zeros_like(rows), rows + kernel[-1]),
+        (shape.h, shape.w)[axis],
+    )
