@@ -55,8 +55,8 @@ def run(args: argparse.Namespace) -> Result:
     inputs = chosen_inputs(args, config)
     from gscn.cosim.layer import prepare
     from gscn.driver.image import image_files
+    from gscn.driver.list_image import join_passes
     from gscn.emulator.passes import run_passes
-    from gscn.lowering.list_image import join_passes
     from gscn.pass_errors import PassError
     from gscn.system.files import write_files
 

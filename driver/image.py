@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from gscn.lowering.list_image import ListImage
+from gscn.driver.list_image import ListImage
 
 IMAGE_FILE, EXPECTED_FILE, LIST_FILE = "image.bin", "expected.bin", "image.json"
 TEXT_FILE = "image.txt"

@@ -10,8 +10,8 @@ import pytest
 
 from gscn.axi import DEFAULT_AXI, AxiAttributes
 from gscn.counters import CLUSTER_COUNTER_NAMES, COUNTERS_PER_CLUSTER
+from gscn.driver.list_image import join_passes
 from gscn.emulator.passes import run_passes
-from gscn.lowering.list_image import join_passes
 from gscn.passes import DESCRIPTOR_BYTES
 from tests.cosim.axi_simulator import build_axi, run_drivers
 from tests.driver.layers import CONFIG, layer_passes

@@ -9,8 +9,8 @@ import pytest
 
 from gscn.axi import AxiAttributes
 from gscn.driver import Driver
+from gscn.driver.list_image import join_passes
 from gscn.errors import InputError
-from gscn.lowering.list_image import join_passes
 from gscn.pass_errors import PASS_ERROR_MEANINGS, PassError
 from gscn.passes import DESCRIPTOR_BYTES
 from gscn.register import Top

@@ -11,9 +11,9 @@ import pytest
 from gscn.array import ARRAYS
 from gscn.command.main import main
 from gscn.driver.image import EXPECTED_FILE, IMAGE_FILE, LIST_FILE, TEXT_FILE, image_files
+from gscn.driver.list_image import join_passes
 from gscn.emulator.passes import run_passes
 from gscn.errors import InputError
-from gscn.lowering.list_image import join_passes
 from gscn.pass_errors import PassError
 from tests.driver.c_driver import (
     CDriver,
