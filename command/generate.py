@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--machine",
         action="store_true",
-        help="the array with encode unit and lists of both kinds of passes (proposed)",
+        help="the array with encode unit and lists of both kinds of passes",
     )
     add_output_folder(
         parser,
