@@ -36,7 +36,7 @@ SEEDS = range(1, 6)
 TARGET_MHZ = 100
 """Asked of placer and router; they spend more effort on paths that miss it."""
 MAX_LUTS = 30_000
-"""Larger modules are not placed, as that takes long; a cluster of four PEs has 21,000."""
+"""Larger modules are not placed, as that takes long; a cluster of four PEs has fewer."""
 
 logger = logging.getLogger(__name__)
 
