@@ -179,11 +179,15 @@ def tile_layout(config: ArrayConfig) -> data.StructLayout:
 def result_row_layout(config: ArrayConfig) -> data.StructLayout:
     """Return a row of results: `drain_width` of them, of which the format's width counts.
 
-    `addr`, in bytes, is a multiple of what the row takes. `last` ends a job.
+    `addr`, in bytes, is a multiple of what the row takes. `last` ends a job. Unless it is a job's
+    first row, `turns` says that it lies in another beat than the row before, `follows` that this is
+    the very next one, and no multiple of `burst_beats`.
     """
     return data.StructLayout(
         {
             "addr": config.addr_width,
+            "turns": 1,
+            "follows": 1,
             "last": 1,
             "results": data.ArrayLayout(64, config.drain_width),
         }

@@ -36,11 +36,12 @@ class ResultsChecker(Checker):
         "to it, the pass's shift, window and formats, and those of floats the integer of their "
         "lane; all move as one",
         "walk": "the walk has the counts and the address of the job and the pass's steps, a row as "
-        "many bytes as its format takes; it begins with a job and goes on with each row that "
-        "leaves",
+        "many bytes as its format takes; it begins with a job and goes on in the cycle after, and "
+        "with each row that leaves",
         "order": "rows leave in the order in which they came, each once",
         "results": "a lane's result is what its rounder said of the row's sum",
-        "place": "a row leaves with the address of the walk, and as the job's last if it is that",
+        "place": "a row leaves with the address of where the walk went on last, and as the job's "
+        "last if that is it; it says of its beat how it lies to that where the walk went on before",
         "written": "`written` is high as a last row leaves, and only then",
         "told": "what a rounder said of a row, that it was saturated or not finite, is told in the "
         "cycle after the row left, and only then",
@@ -169,9 +170,21 @@ class ResultsChecker(Checker):
             (walk.sample, d.sample_bytes[: config.addr_width]),
             (walk.tile, dut.tile),
             (walk.begin, dut.begin),
-            (walk.en, leaves),
+            (walk.en, leaves | self.delayed(dut.begin, 1, name="begun")),
         ]
         self.claim("walk", _same(given))
+
+        low, burst = config.mem_bytes.bit_length() - 1, config.burst_beats
+        at, last, turns, follows = Signal.like(walk.place), Signal(), Signal(), Signal()
+        beat, before_it = walk.place[low:], at[low:]
+        with self.m.If(walk.en):
+            self.m.d.sync += [
+                Cat(at, last).eq(where),
+                turns.eq(beat != before_it),
+                follows.eq((beat == before_it + 1) & (beat % burst != 0)),
+            ]
+        row = dut.o.p
         self.claim(
-            "place", ~dut.o.valid | ((dut.o.p.addr == walk.place) & (dut.o.p.last == walk.last))
+            "place",
+            _same(((row.addr, at), (row.last, last), (row.turns, turns), (row.follows, follows))),
         )

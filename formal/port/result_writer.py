@@ -61,7 +61,8 @@ class ResultWriterChecker(Checker):
     """Put beats together beside the component; count those queued, promised and handed on.
 
     Assumed: the format of the results stays, and is one of integers; the address of a row is a
-    multiple of what the row takes; a beat is taken only after its command.
+    multiple of what the row takes; a row that is not a job's first says of its beat how it lies to
+    that of the row before; a beat is taken only after its command.
     """
 
     CLAIMS = {
@@ -97,6 +98,10 @@ class ResultWriterChecker(Checker):
             takes.eq(dut.i.valid & dut.i.ready),
             enters.eq((takes & other) | (flushes & began & (stored < depth))),
         ]
+        block = config.burst_beats.bit_length() - 1
+        here, near = dut.i.p.addr[low:], dut.i.p.addr[low + block :] == place[block:]
+        self.assume(~began | (dut.i.p.turns == (here != place)))
+        self.assume(~began | (dut.i.p.follows == (near & (here == (place + 1)[: len(place)]))))
         with m.If(takes):
             m.d.sync += [began.eq(1), place.eq(dut.i.p.addr[low:]), flushes.eq(dut.i.p.last)]
         with m.Elif(enters):
@@ -126,6 +131,7 @@ class ResultWriterChecker(Checker):
         self.invariant(queue.level == stored)
         self.invariant(~began | (self.probe.signal("open_place") == place))
         self.invariant(self.probe.signal("flushing") == flushes)
+        self.invariant(self.probe.signal("full") == (stored == depth))
         self.reach(follower.is_next & leaves & (promised == 2))
 
     def _put_together(self, slots: int, takes: Value, enters: Value, fresh: Value) -> Value:

@@ -81,25 +81,30 @@ class ResultWriter(wiring.Component):
         begun = Signal()
         flushing = Signal()
         open_place = Signal.like(place, reset_less=True)
+        follows = Signal()  # it is the next one of the burst of the beat before
         level = Signal(range(depth + 1))
-        other, room = Signal(), Signal()
+        full = Signal()
+        fresh = ~begun | self.i.p.turns
         enters, completes = Signal(), Signal()
         leaves = self.o.valid & self.o.ready
         m.d.comb += [
-            other.eq(begun & (place != open_place)),
-            room.eq(level != depth),
-            # whether the row begins a beat or not, which is known too late
-            self.i.ready.eq(~flushing & room),
+            # whether the row begins a beat or not: so what it waits for is in registers
+            self.i.ready.eq(~flushing & ~full),
             enters.eq(self.i.valid & self.i.ready),
-            completes.eq((enters & other) | (flushing & begun & room)),
+            completes.eq(begun & ~full & (flushing | (self.i.valid & self.i.p.turns))),
             self.empty.eq((level == 0) & ~begun),
         ]
         with m.If(enters):
             m.d.sync += [begun.eq(1), open_place.eq(place), flushing.eq(self.i.p.last)]
+            with m.If(fresh):
+                m.d.sync += follows.eq(self.i.p.follows)
         with m.Elif(completes):
             m.d.sync += begun.eq(0)
-        m.d.sync += level.eq(level + completes - leaves)
-        self._keep(m, depth, fresh=~begun | other, enters=enters, completes=completes)
+        m.d.sync += [
+            level.eq(level + completes - leaves),
+            full.eq((full | (completes & (level == depth - 1))) & ~leaves),
+        ]
+        self._keep(m, depth, fresh=fresh, enters=enters, completes=completes)
         m.d.comb += self.o.valid.eq(level != 0)
 
         # -- bursts
@@ -107,14 +112,8 @@ class ResultWriter(wiring.Component):
         wiring.connect(m, commands.o, wiring.flipped(self.command))
         first = Signal.like(place, reset_less=True)
         beats = Signal(range(config.burst_beats + 1))  # 0: no burst begun
-        burst_bits = config.burst_beats.bit_length() - 1
-        follows, ends = Signal(), Signal()
+        ends = Signal()
         m.d.comb += [
-            # the place after a multiple of `burst_beats` has no such low bits
-            follows.eq(
-                (open_place[burst_bits:] == first[burst_bits:])
-                & (open_place[:burst_bits] == first[:burst_bits] + beats)
-            ),
             ends.eq(flushing & ~begun),
             # it has room: no more bursts than beats
             commands.i.valid.eq((beats != 0) & ((completes & ~follows) | ends)),

@@ -77,36 +77,17 @@ class Results(wiring.Component):
         m = Module()
         config, d = self.config, self.d
         latency = self.FLOAT_LATENCY if config.floats else self.LATENCY
-        width = config.addr_width
-        m.submodules.walk = walk = TileWalk(config=config, width=width)
-        row_bytes = 2 * config.drain_width
-        with m.Switch(self.out_format):
-            for out_format, bits in ((OutFormat.INT32, 1), (OutFormat.RAW, 2)):
-                with m.Case(out_format):
-                    m.d.comb += walk.item.eq(row_bytes << bits)
-            with m.Default():
-                m.d.comb += walk.item.eq(row_bytes)
-
         advance, leaves = Signal(), Signal()
         flight = Signal(latency)
         m.d.comb += [
             self.out_format.eq(d.out_format),
-            walk.begin.eq(self.begin),
-            walk.first.eq(self.tile.out_addr),
-            walk.tile.eq(self.tile),
-            walk.run.eq(d.run),
-            walk.col.eq(d.pixel_bytes),
-            walk.row.eq(d.row_bytes),
-            walk.sample.eq(d.sample_bytes),
-            walk.en.eq(leaves),
             advance.eq(~flight[-1] | self.o.ready),
             leaves.eq(flight[-1] & self.o.ready),
             self.i.ready.eq(advance),
             self.o.valid.eq(flight[-1]),
-            self.o.p.addr.eq(walk.place),
-            self.o.p.last.eq(walk.last),
-            self.written.eq(leaves & walk.last),
+            self.written.eq(leaves & self.o.p.last),
         ]
+        self._place(m, leaves)
         with m.If(advance):
             m.d.sync += flight.eq(Cat(self.i.valid, flight[:-1]))
         saturated, nonfinite = [], []
@@ -120,6 +101,42 @@ class Results(wiring.Component):
         if config.floats:
             m.d.sync += self.nonfinite.eq(leaves & Cat(nonfinite).any())
         return m
+
+    def _place(self, m, leaves):
+        """Say where the next row belongs: the walk is a row ahead, to say what follows it."""
+        config, d, row = self.config, self.d, self.o.p
+        m.submodules.walk = walk = TileWalk(config=config, width=config.addr_width)
+        row_bytes = 2 * config.drain_width
+        with m.Switch(self.out_format):
+            for out_format, bits in ((OutFormat.INT32, 1), (OutFormat.RAW, 2)):
+                with m.Case(out_format):
+                    m.d.comb += walk.item.eq(row_bytes << bits)
+            with m.Default():
+                m.d.comb += walk.item.eq(row_bytes)
+        begins = Signal()
+        m.d.sync += begins.eq(self.begin)
+        m.d.comb += [
+            walk.begin.eq(self.begin),
+            walk.first.eq(self.tile.out_addr),
+            walk.tile.eq(self.tile),
+            walk.run.eq(d.run),
+            walk.col.eq(d.pixel_bytes),
+            walk.row.eq(d.row_bytes),
+            walk.sample.eq(d.sample_bytes),
+            walk.en.eq(begins | leaves),
+        ]
+        beat_bits = config.mem_bytes.bit_length() - 1
+        burst_bits = config.burst_beats.bit_length() - 1
+        beat, next_beat = row.addr[beat_bits:], walk.place[beat_bits:]
+        in_burst, next_in_burst = beat[:burst_bits], next_beat[:burst_bits]
+        near = beat[burst_bits:] == next_beat[burst_bits:]
+        with m.If(walk.en):
+            m.d.sync += [
+                row.addr.eq(walk.place),
+                row.last.eq(walk.last),
+                row.turns.eq(~near | (in_burst != next_in_burst)),
+                row.follows.eq(near & (in_burst + 1 == next_in_burst)),
+            ]
 
     def _round(self, m, lane, advance):
         """Add what rounds one sum of a row; return its last part."""

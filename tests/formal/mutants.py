@@ -230,10 +230,10 @@ MUTANTS = [
             " self.command.p.eq(commands.o.p)]",
         ),
         ("held_beat", "self.o.valid.eq(level != 0)", "self.o.valid.eq((level != 0) & ~flushing)"),
-        ("burst", "(open_place[:burst_bits] == first[:burst_bits] + beats)", "1"),
+        ("burst", "with m.If(fresh):", "with m.If(~begun):"),
         ("content", "mask | fresh.replicate(slots)", "mask"),
         ("content", "produce.eq(after)", "produce.eq(after ^ enters)"),
-        ("address", "] == first[burst_bits:]", "] >= first[burst_bits:]"),
+        ("address", "follows.eq(self.i.p.follows)", "follows.eq(self.i.p.turns)"),
         (
             "address",
             "(beats != 0) & ((completes & ~follows) | ends)",
@@ -241,7 +241,7 @@ MUTANTS = [
         ),
         ("queued", "(completes & ~follows) | ends", "(completes & ~follows) | enters | ends"),
         ("empty", "self.empty.eq((level == 0) & ~begun)", "self.empty.eq(level == 0)"),
-        ("taken", "self.i.ready.eq(~flushing & room)", "self.i.ready.eq(~flushing)"),
+        ("taken", "self.i.ready.eq(~flushing & ~full)", "self.i.ready.eq(~flushing)"),
     ),
     # what no burst of 32 bytes can show
     *of(

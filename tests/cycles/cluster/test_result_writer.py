@@ -10,14 +10,14 @@ from gscn.cycles.cluster import result_writer as model
 from gscn.hw.cluster.result_writer import ResultWriter
 from gscn.hw.layouts import OutFormat
 from gscn.system.compiled import compiled
-from tests.hw.cluster.test_result_writer import BYTES, CONFIG, runs
+from tests.hw.cluster.test_result_writer import BYTES, CONFIG, runs, words_of
 from tests.hw.streams import drive, reused, simulate, with_pauses
 
 
 def recorded(rows, out_format, source_pauses, sink_pauses):
     """Return in each cycle what is driven and what the hardware says."""
     writer = reused(ResultWriter, config=CONFIG)
-    words = [{"addr": a, "last": last, "results": results} for a, last, results in rows]
+    words = words_of(rows)
     cycles = []
 
     async def memory(ctx):

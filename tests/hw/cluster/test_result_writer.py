@@ -32,6 +32,20 @@ def runs(seed, width, count=12):
     return rows
 
 
+def words_of(rows):
+    """Return rows as the writer takes them."""
+    words, before = [], None
+    for addr, last, results in rows:
+        beat = addr // CONFIG.mem_bytes
+        words.append({"addr": addr, "last": last, "results": results})
+        # anything in a job's first row
+        words[-1] |= {"turns": beat != before, "follows": before is None}
+        if before is not None:
+            words[-1]["follows"] = beat == before + 1 and beat % CONFIG.burst_beats != 0
+        before = None if last else beat
+    return words
+
+
 def memory_writes(commands, beats):
     """Return byte address to value of what bursts write."""
     written, left = {}, list(beats)
@@ -67,7 +81,7 @@ def test_rows_are_written_where_they_belong(source_pauses, sink_pauses, out_form
     size = BYTES[out_format]
     rows = runs(size, size * CONFIG.drain_width)
     writer = reused(ResultWriter, config=CONFIG)
-    words = [{"addr": a, "last": last, "results": results} for a, last, results in rows]
+    words = words_of(rows)
     commands, beats = [], []
 
     async def memory(ctx):
@@ -116,8 +130,8 @@ def test_a_row_per_cycle_without_pauses():
     async def source(ctx):
         nonlocal count
         ctx.set(writer.out_format, OutFormat.INT32)
-        for addr, last, results in rows:
-            ctx.set(writer.i.p, {"addr": addr, "last": last, "results": results})
+        for word in words_of(rows):
+            ctx.set(writer.i.p, word)
             ctx.set(writer.i.valid, 1)
             taken = False
             while not taken:
