@@ -42,6 +42,8 @@ ITEMS_QUEUED = 2
 """`hw.cluster.vectors.VectorExpander.ITEMS`: items that wait."""
 TABLE_LATENCY = 3
 """`hw.cluster.offsets.TableReader.LATENCY`: from the last beat of a table to its piece."""
+WORDS_QUEUED = 2
+"""`hw.cluster.placer.WordPlacer.WORDS`: words and marks that wait to be dealt."""
 PLACER_LATENCY = 2
 """`hw.cluster.placer.WordPlacer.LATENCY`: from an item to its word."""
 DEALER_LATENCY = 0

@@ -227,9 +227,8 @@ def step_words(inputs, c, workers, word_depth, bank_cleared, d):
     placer.leaves = me.pe != NO_PE
     ends = placer.leaves and me.kind == END
     me.ends_job = ends and me.job_end
-    takes = step_placer(
-        streamer, placer, walker, expander, window.loaded, job, d, inputs.starts.shape[1]
-    )
+    takes = step_placer(streamer, placer, walker, expander, job, d, inputs.starts.shape[1])
+    streamer.loaded = window.loaded
     if reason == NO_REASON:
         needs_tile = state != RUN and job.streams and window.tiles == 0
         arrived = inputs.portions[c, STREAM].level or inputs.readers[c, STREAM].available
@@ -273,9 +272,11 @@ def step_loading(inputs, c, idle, reports, d, halfwords, sizes):
     window, marks, queues = inputs.windows[c], inputs.marks[c], inputs.queues[c]
     expander, reader = inputs.expanders[c, LOAD], inputs.readers[c, LOAD]
     wants, last = wants_strip(window), window.chunks_left == 1
+    just_closed = window.closed
     can_decide = decides(window) and queues.level[WINDOW_JOBS] > 0
     takes_item = load(window, expander, inputs.starts[c], inputs.ends[c], d, sizes.entries)
-    fails = window.blocked and idle and not reports and inputs.streamers[c].waits
+    waits = inputs.streamers[c].waits and not just_closed
+    fails = window.blocked and idle and not reports and waits
     if reports:
         head = marks.head
         take_report(window, marks.finished[head], marks.uses[head], marks.ends_job[head])

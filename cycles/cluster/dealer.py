@@ -42,24 +42,27 @@ def choose_all(workers, word_depth):
 
 @borrowing
 def hand_over(dealer, me, placer, marks, workers, word_depth):
-    """Hand the word that is kept to a PE, or a mark to all, if there is room.
+    """Hand the oldest word to a PE, or a mark to all, if there is room.
 
     A mark also needs room for its report. Return the state, or `NO_REASON` if it has other reasons.
     """
-    is_mac = placer.kind == MAC
+    head = placer.word_head
+    is_mac = placer.kind[head] == MAC
     pe = choose_pe(dealer, workers, word_depth) if is_mac else choose_all(workers, word_depth)
     if not is_mac and marks.reports == MARKS_UNDER_WAY:
         return NO_REASON if pe == NO_PE else STATE_FULL
     if pe == NO_PE:
         return STATE_FULL
     me.pe = pe
-    me.kind = placer.kind
-    me.key = placer.key
-    me.span = placer.span
-    me.rows = placer.rows
-    me.job_end = placer.job_end
+    me.kind = placer.kind[head]
+    me.key = placer.key[head]
+    me.span = placer.span[head]
+    me.rows = placer.rows[head]
+    me.job_end = placer.job_end[head]
     if is_mac:
         dealer.below = pe + 1
     else:
-        push_report(marks, placer.kept_finished, placer.kept_uses, placer.kept_ends_job)
+        push_report(
+            marks, placer.kept_finished[head], placer.kept_uses[head], placer.kept_ends_job[head]
+        )
     return STATE_MOVING

@@ -8,6 +8,7 @@ from __future__ import annotations
 from gscn.cycles.cluster.strip_walk import KERNEL
 from gscn.cycles.pe.worker import END, MAC, MARK
 from gscn.cycles.state import record
+from gscn.latencies import WORDS_QUEUED
 from gscn.passes import VECTOR
 from gscn.system.compiled import borrowing
 
@@ -20,20 +21,23 @@ PLACER = record(
     "key_row", "first_key_row",
     "skips", "strips_left", "rows_left",  # strips that are not there, on the way to the first
     "mark_due", "finished", "uses", "ends_job",
-    # the output: a word, and its report
-    "kept", "kind", "key", "span", "rows", "job_end",
-    "leaves",  # it is taken in this cycle
-    "kept_finished", "kept_uses", "kept_ends_job",
+    # the output: words, a ring, with their reports
+    "kept", "word_head",
+    "leaves",  # the oldest is taken in this cycle
     "error",
+    kind=WORDS_QUEUED, key=WORDS_QUEUED, span=WORDS_QUEUED, rows=WORDS_QUEUED,
+    job_end=WORDS_QUEUED, kept_finished=WORDS_QUEUED, kept_uses=WORDS_QUEUED,
+    kept_ends_job=WORDS_QUEUED,
 )  # fmt: skip
 FAR = 1 << 16
 """From here on a row or column stays where it is."""
 
 
 @borrowing
-def is_mark(placer):
-    """Return whether a MARK or END is kept."""
-    return placer.kept and placer.kind != MAC
+def pop_word(placer):
+    """Take the oldest word off."""
+    placer.word_head = (placer.word_head + 1) % WORDS_QUEUED
+    placer.kept -= 1
 
 
 @borrowing
@@ -106,24 +110,26 @@ def keep_word(placer, job, d, base, column, keys):
     else:
         key += (placer.key_row if placer.row >= 0 else 0) * d.row_keys + column
     joins = kernel and columns == d.taps_x == d.row_keys
-    placer.kept = 1
-    placer.kind = MAC
-    placer.key = key & (keys - 1)
-    placer.span = tap_rows * columns if joins else columns
-    placer.rows = 0 if joins else tap_rows - 1
-    placer.job_end = 0
+    tail = (placer.word_head + placer.kept) % WORDS_QUEUED
+    placer.kept += 1
+    placer.kind[tail] = MAC
+    placer.key[tail] = key & (keys - 1)
+    placer.span[tail] = tap_rows * columns if joins else columns
+    placer.rows[tail] = 0 if joins else tap_rows - 1
+    placer.job_end[tail] = 0
 
 
 @borrowing
 def keep_mark(placer, job):
     """Keep the MARK or END that is due."""
     placer.mark_due = 0
-    placer.kept = 1
-    placer.kind = END if placer.ends_job else MARK
-    placer.job_end = placer.ends_job and job.drains
-    placer.kept_finished = placer.finished
-    placer.kept_uses = placer.uses
-    placer.kept_ends_job = placer.ends_job and placer.uses
+    tail = (placer.word_head + placer.kept) % WORDS_QUEUED
+    placer.kept += 1
+    placer.kind[tail] = END if placer.ends_job else MARK
+    placer.job_end[tail] = placer.ends_job and job.drains
+    placer.kept_finished[tail] = placer.finished
+    placer.kept_uses[tail] = placer.uses
+    placer.kept_ends_job[tail] = placer.ends_job and placer.uses
 
 
 @borrowing

@@ -5,8 +5,8 @@ from __future__ import annotations
 from gscn.cycles.cluster.offsets import bits
 from gscn.cycles.cluster.placer import (
     consume,
-    is_mark,
     keep_mark,
+    pop_word,
     skip_row,
     start_places,
     take_item,
@@ -15,6 +15,7 @@ from gscn.cycles.cluster.placer import (
 from gscn.cycles.cluster.strip_walk import pop_context, start_walk
 from gscn.cycles.cluster.window import pop_tile
 from gscn.cycles.state import record
+from gscn.latencies import WORDS_QUEUED
 from gscn.system.compiled import borrowing
 
 WAIT, STEPS, RUN = range(3)
@@ -27,6 +28,7 @@ STREAMER = record(
     "multiplying",  # cycles until the products of the job are there
     "known",  # those of the pass are
     "free", "bank",  # free banks of accumulators; the job has one
+    "loaded",  # chunks, a cycle ago
     "present", "waits",  # outputs of the placer
 )  # fmt: skip
 
@@ -62,18 +64,15 @@ def start_job(streamer, walker, placer, window, job, d):
 
 
 @borrowing
-def step_placer(streamer, placer, walker, expander, loaded, job, d, keys):
-    """Advance the placer; return whether an item is taken.
-
-    `loaded` are the chunks that are, `keys` those of the directory.
-    """
-    advance = not placer.kept or placer.leaves
-    mark_before = is_mark(placer)
+def step_placer(streamer, placer, walker, expander, job, d, keys):
+    """Advance the placer; return whether an item is taken. `keys` are those of the directory."""
+    advance = placer.kept < WORDS_QUEUED
+    empty_before = placer.kept == 0
     streamer.present = placer.valid or placer.mark_due
     streamer.waits = 0
     placer.error = 0
-    if advance:
-        placer.kept = 0
+    if placer.leaves:
+        pop_word(placer)
     takes = not placer.valid
     if placer.mark_due:
         if advance:
@@ -86,9 +85,9 @@ def step_placer(streamer, placer, walker, expander, loaded, job, d, keys):
                 take_mark(placer, walker)
                 pop_context(walker)
         elif placer.valid:
-            if loaded < walker.need[head]:
+            if streamer.loaded < walker.need[head]:
                 # a mark that is not taken may yet give the chunks room
-                streamer.waits = not mark_before
+                streamer.waits = empty_before
             elif streamer.bank and advance:
                 consume(placer, walker, job, d, keys)
                 takes = True

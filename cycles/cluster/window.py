@@ -23,6 +23,7 @@ WINDOW = record(
     "jobs",  # decided and not ended
     # queues, rings: verdicts, where the chunks of jobs begin, and whether the next one is held
     "verdicts", "verdict_head", "tiles", "tile_head", "nexts", "next_head",
+    "closed",  # a chunk was loaded in the cycle before
     "blocked",  # there is no room, and nothing to forget
     "tells",  # the start of a key is written
     held=JOBS_DECIDED, tile_chunk=JOBS_DECIDED, tile_base=JOBS_DECIDED, held_next=JOBS_DECIDED,
@@ -173,6 +174,7 @@ def load(window, expander, starts, ends, d, entries):
     """
     keys = starts.shape[0]
     window.blocked = 0
+    window.closed = 0
     window.tells = 0
     if window.open:
         if not expander.items:
@@ -192,6 +194,7 @@ def load(window, expander, starts, ends, d, entries):
             window.ends += 1
             window.open = 0
             window.loaded += 1
+            window.closed = 1
             window.base = (window.base + d.s_keys) & (keys - 1)
             window.under_way -= 1
         return True

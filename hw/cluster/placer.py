@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.array_layouts import PASS, WordKind, job_layout, word_layout
+from gscn.hw.fifo import StreamFIFO
 from gscn.hw.input_layouts import (
-    CHUNK_NUMBER_WIDTH,
     REPORT,
     context_layout,
     item_layout,
@@ -88,10 +88,10 @@ class WordPlacer(wiring.Component):
     its report goes out in the same cycle. In kernel mode a nonzero is an error, dropped or not, if
     its chunk lacks its channel.
 
-    Two stages: products of an item; then its place, into the register of words. Products: `step`
-    x `t_step`, `step` x the offset of a column, channel x `lane_step`, and, behind that register,
-    tap rows x tap columns for words that are one look-up; 5 bits times 8, 5 times those of an index
-    or key, 8 times those, and 5 times 5.
+    Two stages: products of an item; then its place, into a queue of words. Products: `step` x
+    `t_step`, `step` x the offset of a column, channel x `lane_step`, and, behind that queue, tap
+    rows x tap columns for words that are one look-up; 5 bits times 8, 5 times those of an index or
+    key, 8 times those, and 5 times 5.
 
     Implements: "Keys, offsets, indices" in `docs/contract/passes.md`.
 
@@ -99,10 +99,10 @@ class WordPlacer(wiring.Component):
     ------
     - Latency: `LATENCY` from `items` to `o`.
     - Throughput: one item per cycle, a word each or none; a MARK or END takes a cycle.
-    - Combinational: `o.ready`, `reports.ready`, `chunks`, `bank`, `contexts.valid`, `contexts.p` ->
-      `items.ready`, `contexts.ready`; `reports.ready` -> `o.valid`; `o.ready` -> `reports.valid`;
-      `chunks`, `contexts.valid`, `contexts.p` -> `waits`; `contexts.valid`,
-      `contexts.p` -> `present`.
+    - Combinational: `loaded`, `bank` -> `items.ready`; `loaded`, `bank`, `contexts.valid`,
+      `contexts.p` -> `contexts.ready`; `reports.ready` -> `o.valid`; `o.ready` -> `reports.valid`;
+      `loaded`, `contexts.valid`, `contexts.p` -> `waits`; `contexts.valid`, `contexts.p` ->
+      `present`.
     - Reset: no item; outputs 0, but `items.ready` = 1.
 
     Parameters
@@ -123,8 +123,8 @@ class WordPlacer(wiring.Component):
         Begin a job (pulse).
     bank : In(1)
         There are accumulators for the job's words.
-    chunks : In(CHUNK_NUMBER_WIDTH)
-        Chunks loaded.
+    loaded : In(1)
+        The oldest context is that of a strip whose chunks are loaded.
     contexts : In(stream.Signature(context_layout(config)))
         Of each strip.
     items : In(stream.Signature(item_layout(config, 1)))
@@ -134,12 +134,14 @@ class WordPlacer(wiring.Component):
     reports : Out(stream.Signature(REPORT))
         Of each MARK and END, in the cycle in which it is taken.
     waits : Out(1)
-        An item waits for chunks.
+        An item waits for chunks, and no word or mark waits to be taken.
     present : Out(1)
         There is an item, or a mark to be made.
     error : Out(1)
         A nonzero has a channel that its chunk lacks (pulse).
     """
+
+    WORDS = latencies.WORDS_QUEUED
 
     LATENCY = latencies.PLACER_LATENCY
 
@@ -152,7 +154,7 @@ class WordPlacer(wiring.Component):
                 "steps": In(steps_layout(config)),
                 "start": In(1),
                 "bank": In(1),
-                "chunks": In(CHUNK_NUMBER_WIDTH),
+                "loaded": In(1),
                 "contexts": In(stream.Signature(context_layout(config))),
                 "items": In(stream.Signature(item_layout(config, 1))),
                 "o": Out(stream.Signature(word_layout(config))),
@@ -166,22 +168,21 @@ class WordPlacer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         item, rows = _Multiplied(self.config), _Rows(self.config, "present")
-        consumes, advance = Signal(), Signal()
+        consumes = Signal()
         placed = Signal()  # the row of the job's first strip is known
         mark_due = Signal()
         report = Signal(REPORT)
         context = self.contexts.p
         word, joined, is_word = self._place(m, item, rows, consumes)
+        queued = data.StructLayout({"word": word.shape(), "factor": len(joined), "report": REPORT})
+        m.submodules.words = words = StreamFIFO(shape=queued, depth=self.WORDS)
 
-        early = Signal(CHUNK_NUMBER_WIDTH)  # negative while the strip's chunks are not all there
-        m.d.comb += early.eq(self.chunks - context.need)
         here = self.contexts.valid & placed & ~mark_due
-        loaded = ~early[-1]
         closes = here & context.empty & self.bank
         m.d.comb += [
             self.present.eq(item.valid | mark_due | (here & context.empty)),
             # whether it makes a word or not: that is known late
-            consumes.eq(item.valid & here & ~context.empty & loaded & self.bank & advance),
+            consumes.eq(item.valid & self.loaded & placed & ~mark_due & self.bank & words.i.ready),
             self.items.ready.eq(~item.valid | consumes),
             self.contexts.ready.eq(closes | (consumes & item.ends_strip)),
         ]
@@ -191,33 +192,30 @@ class WordPlacer(wiring.Component):
         self._move(m, item, rows, consumes, placed)
 
         # -- words
-        kept, kept_report = Signal.like(self.o.p), Signal(REPORT)
-        kept_valid, kept_joined = Signal(), Signal.like(joined)
-        is_mark = kept.kind != WordKind.MAC
+        new, first = words.i.p, words.o.p
+        is_mark = first.word.kind != WordKind.MAC
         m.d.comb += [
+            words.i.valid.eq(mark_due | (consumes & is_word)),
+            new.word.eq(word),
+            new.factor.eq(joined),
+            new.report.eq(report),
             # a mark that is not taken may yet give the chunks room
-            self.waits.eq(item.valid & here & ~context.empty & ~loaded & ~(kept_valid & is_mark)),
-            self.o.p.eq(kept),
-            self.o.p.span.eq(kept.span * kept_joined),
-            self.o.valid.eq(kept_valid & (~is_mark | self.reports.ready)),
-            self.reports.p.eq(kept_report),
-            self.reports.valid.eq(kept_valid & is_mark & self.o.ready),
-            advance.eq(~kept_valid | (self.o.valid & self.o.ready)),
+            self.waits.eq(item.valid & here & ~context.empty & ~self.loaded & ~words.o.valid),
+            self.o.p.eq(first.word),
+            self.o.p.span.eq(first.word.span * first.factor),
+            self.o.valid.eq(words.o.valid & (~is_mark | self.reports.ready)),
+            self.reports.p.eq(first.report),
+            self.reports.valid.eq(words.o.valid & is_mark & self.o.ready),
+            words.o.ready.eq(self.o.valid & self.o.ready),
         ]
-        with m.If(advance):
-            m.d.sync += [
-                kept_valid.eq(mark_due | (consumes & is_word)),
-                kept.eq(word),
-                kept_joined.eq(joined),
-                kept_report.eq(report),
+        with m.If(mark_due):
+            m.d.comb += [
+                new.word.kind.eq(Mux(report.ends_job, WordKind.END, WordKind.MARK)),
+                new.word.job_end.eq(report.ends_job & self.job.drains),
+                new.report.ends_job.eq(report.ends_job & report.uses),
             ]
-            with m.If(mark_due):
-                m.d.sync += [
-                    kept.kind.eq(Mux(report.ends_job, WordKind.END, WordKind.MARK)),
-                    kept.job_end.eq(report.ends_job & self.job.drains),
-                    kept_report.ends_job.eq(report.ends_job & report.uses),
-                    mark_due.eq(0),
-                ]
+            with m.If(words.i.ready):
+                m.d.sync += mark_due.eq(0)
         with m.If(closes | (consumes & item.ends_strip & (context.marks | context.ends_job))):
             m.d.sync += [
                 mark_due.eq(1),

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out, connect
 from gscn import latencies
 from gscn.array import ArrayConfig
 from gscn.hw.array_layouts import PASS, WordKind, job_layout, word_layout
+from gscn.hw.cluster.contexts import ContextQueue
 from gscn.hw.cluster.placer import WordPlacer
 from gscn.hw.cluster.strip_walk import StripWalker
 from gscn.hw.fifo import StreamFIFO
@@ -18,7 +19,6 @@ from gscn.hw.input_layouts import (
     STRIP,
     WANTED,
     InputState,
-    context_layout,
     item_layout,
     product_width,
     steps_layout,
@@ -146,10 +146,9 @@ class Streamer(wiring.Component):
     - Latency: `LATENCY` from `items` to `o`.
     - Throughput: one word per cycle; a job costs as many cycles more as its products have bits,
       and some: see `StepMultiplier` and `hw.cluster.placer`.
-    - Combinational: `chunks` -> `items.ready`; `o.ready`, `reports.ready` ->
-      `items.ready`, `jobs.ready`, `ends_job`, `state`; `reports.ready` -> `o.valid`; `o.ready` ->
-      `reports.valid`; `chunks` -> `waits`; `jobs.valid`, `jobs.p`,
-      `tiles.valid`, `items.valid`, `arrived`, `chunks` -> `state`.
+    - Combinational: `o.ready`, `reports.ready` -> `jobs.ready`, `ends_job`, `state`;
+      `reports.ready` -> `o.valid`; `o.ready` -> `reports.valid`; `jobs.valid`, `jobs.p`,
+      `tiles.valid`, `items.valid`, `arrived` -> `state`.
     - Reset: no job; outputs 0, but `items.ready` = 1.
 
     Parameters
@@ -186,7 +185,7 @@ class Streamer(wiring.Component):
     ends_job : Out(1)
         An END with `job_end` is taken (pulse).
     waits : Out(1)
-        A strip waits for its chunks.
+        A strip waited for its chunks in the cycle before, or still does.
     state : Out(InputState)
         Why no word leaves.
     error : Out(1)
@@ -226,9 +225,7 @@ class Streamer(wiring.Component):
         m.submodules.steps = steps = StepMultiplier(config=config)
         m.submodules.walker = walker = StripWalker(config=config)
         m.submodules.placer = placer = WordPlacer(config=config)
-        m.submodules.contexts = contexts = StreamFIFO(
-            shape=context_layout(config), depth=self.CONTEXTS
-        )
+        m.submodules.contexts = contexts = ContextQueue(config=config)
         connect(m, walker.contexts, contexts.i)
         connect(m, contexts.o, placer.contexts)
         m.submodules.strip_queue = strips = StreamFIFO(shape=STRIP, depth=self.CONTEXTS)
@@ -249,7 +246,8 @@ class Streamer(wiring.Component):
             placer.d.eq(self.d),
             placer.job.eq(job),
             placer.steps.eq(steps.steps),
-            placer.chunks.eq(self.chunks),
+            contexts.chunks.eq(self.chunks),
+            placer.loaded.eq(contexts.loaded),
             placer.start.eq(walker.start),
             self.waits.eq(placer.waits),
             self.error.eq(placer.error),

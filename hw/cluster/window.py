@@ -54,6 +54,8 @@ class _Chunks:
         """From the oldest one to the next."""
         self.open = Signal()
         """A chunk is being loaded."""
+        self.closed = Signal()
+        """One was loaded in the cycle before, which the stream does not know yet."""
         self.frees = Signal()
         """The oldest chunk is forgotten in this cycle."""
         self.blocked = Signal()
@@ -150,7 +152,7 @@ class WindowLoader(wiring.Component):
     marks_idle : In(1)
         All reports were made.
     waits : In(1)
-        The stream waits for a chunk.
+        The stream waits for a chunk, as far as it knows of those loaded a cycle ago.
     error : Out(1)
         It waits for ever: its chunks do not fit.
     """
@@ -198,7 +200,7 @@ class WindowLoader(wiring.Component):
             with m.If(chunks.freed == tile.place.chunk):
                 m.d.sync += tile.whole.eq(0)
         m.d.comb += self.error.eq(
-            chunks.blocked & self.waits & self.marks_idle & ~self.report_valid
+            chunks.blocked & self.waits & self.marks_idle & ~self.report_valid & ~chunks.closed
         )
         return m
 
@@ -306,6 +308,7 @@ class WindowLoader(wiring.Component):
         begins = needs & ~chunks.open & fits
         takes = self.items.valid & self.items.ready
         closes = takes & item.ends_strip
+        m.d.sync += chunks.closed.eq(closes)
         m.d.comb += [end.p.eq(after), end.valid.eq(closes)]
         self._count(m, chunks, ends.o.p, begins, Mux(takes, item.count, 0))
         offset = self._count_offset(m, item, chunks.open, takes)
