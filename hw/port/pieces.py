@@ -143,7 +143,8 @@ class PieceReader(wiring.Component):
             Signal.like(beats_left),
             Signal.like(beats_left),
         )
-        last = position + request.halfwords + (config.mem_bytes // 2 - 1)
+        round_up = config.mem_bytes // 2 - 1
+        last = position + request.halfwords + round_up
         m.d.comb += [
             self.command.p.addr.eq(beat_addr << beat_bits),
             self.command.p.beats.eq(length),
@@ -158,25 +159,35 @@ class PieceReader(wiring.Component):
             rest.eq(beats_left - length),
         ]
 
-        def up_to(most, wanted):
-            """Return how many beats a burst has, of which there is room for `most`."""
-            few = ~wanted[len(length) :].any() & (wanted[: len(length)] < most)
-            return Mux(few, wanted[: len(length)], most)
+        def up_to(most, many, wanted):
+            """Return how many beats a burst has, of which there is room for `most`.
 
+            There are `wanted`, of a few bits, unless it is known to be `many`: more than any burst.
+            """
+            return Mux(~many & (wanted < most), wanted[: len(length)], most)
+
+        # the low bits decide, and do not wait for carries to the others
+        low_bits = len(length) + 1
+        low_halfwords = request.halfwords[: low_bits + self._position_width]
+        low_last = position + low_halfwords + round_up
+        low_beats = Mux(low_halfwords == 0, 0, low_last >> self._position_width)
+        low_rest = (beats_left[:low_bits] - length)[:low_bits]
         issued = self.command.valid & self.command.ready
         with m.If(issued):
             # it has ended at a boundary, or was the last
             m.d.sync += [
                 beat_addr.eq(beat_addr + length),
                 beats_left.eq(rest),
-                length.eq(up_to(burst, rest)),
+                length.eq(up_to(burst, beats_left[low_bits:].any(), low_rest)),
             ]
         with m.If(self.request.valid & self.request.ready):
             to_boundary = (burst - first[:burst_bits])[: len(length)]
             m.d.sync += [
                 beat_addr.eq(first),
                 beats_left.eq(beats),
-                length.eq(up_to(to_boundary, beats)),
+                length.eq(
+                    up_to(to_boundary, request.halfwords[len(low_halfwords) :].any(), low_beats)
+                ),
             ]
         m.d.sync += room.eq(room - Mux(issued, length, 0) + leaves)
 

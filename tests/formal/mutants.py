@@ -216,8 +216,8 @@ MUTANTS = [
         ),
         ("burst", "to_boundary = (burst -", "to_boundary = (burst + 0 *"),
         ("range", "beat_addr.eq(beat_addr + length)", "beat_addr.eq(beat_addr + 1)"),
-        ("range", "(config.mem_bytes // 2 - 1)", "(config.mem_bytes // 2)"),
-        ("range", "Mux(request.halfwords == 0, 0, last", "Mux(0, 0, last"),
+        ("range", "round_up = config.mem_bytes // 2 - 1", "round_up = config.mem_bytes // 2"),
+        ("range", "Mux(low_halfwords == 0, 0, low_last", "Mux(0, 0, low_last"),
         ("room", "(room >= length)", "(room != 0)"),
     ),
     *of(
