@@ -161,10 +161,9 @@ class Queue(Ring):
     def __init__(self, checker: Checker, path: str, *, depth: int, width: int) -> None:
         probe, large, starts = checker.probe, reads_ahead(width, depth), range(0, width, PIECE)
         within = f"{path}." if path else ""
-        parts = [within] if large else [f"{within}queue{start or ''}." for start in starts]
 
         def read(addr: Signal, name: str) -> Value:
-            memory = "rows.piece{}" if large else "queue{}.storage"
+            memory = "rows.piece{}" if large else "rows{}"
             return Cat(
                 probe.row(
                     within + memory.format(start if large else start or ""),
@@ -173,20 +172,16 @@ class Queue(Ring):
                 for start in starts
             )  # fmt: skip
 
-        pointers = [
-            {name: probe.signal(part + name) for name in ("level", "produce", "consume")}
-            for part in parts
-        ]
         super().__init__(
             checker,
             name=path.replace(".", "_") or "queue",
             rows=depth,
             most=depth,
-            **pointers[0],
+            **{name: probe.signal(within + name) for name in ("level", "produce", "consume")},
             read=read,
         )
-        for other in pointers[1:]:
-            checker.invariant(Cat(other.values()) == Cat(pointers[0].values()))
+        checker.invariant(probe.signal(f"{within}room") == (self.level != depth))
+        checker.invariant(probe.signal(f"{within}there") == (self.level != 0))
         if large:
             word = probe.signal(f"{within}rows.data")
             checker.invariant((self.level == 0) | (word == self.row(0)))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Shape, Signal
-from amaranth.lib import fifo, stream, wiring
+from amaranth.lib import stream, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gscn.hw.arguments import need, need_number
@@ -26,7 +27,8 @@ def reads_ahead(width: int, depth: int) -> bool:
 class StreamFIFO(wiring.Component):
     """Queue stream words in order.
 
-    A full queue accepts nothing, even when read in the same cycle. One whose memory, or each piece
+    A full queue accepts nothing, even when read in the same cycle. Whether it is full, or empty, is
+    in registers. One whose memory, or each piece
     of it, has more than `SMALL_BITS` reads a cycle ahead: the row that is first in the next cycle.
 
     Timing
@@ -69,53 +71,45 @@ class StreamFIFO(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        depth = self._depth
         payload = self.i.p.as_value() if hasattr(self.i.p, "as_value") else self.i.p
         out = self.o.p.as_value() if hasattr(self.o.p, "as_value") else self.o.p
-        if reads_ahead(len(payload), self._depth):
-            self._large(m, payload, out)
-        else:
-            self._small(m, payload, out)
-        return m
-
-    def _small(self, m, payload, out):
-        parts = []
-        for start in range(0, max(1, len(payload)), PIECE):
-            piece = slice(start, min(start + PIECE, len(payload)))
-            part = fifo.SyncFIFO(width=piece.stop - start, depth=self._depth)
-            m.submodules[f"queue{start or ''}"] = part
-            parts.append(part)
-            m.d.comb += [
-                part.w_data.eq(payload[piece]),
-                part.w_en.eq(self.i.valid),
-                out[piece].eq(part.r_data),
-                part.r_en.eq(self.o.ready),
-            ]
-        queue = parts[0]  # the others are as full
-        m.d.comb += [
-            self.i.ready.eq(queue.w_rdy),
-            self.o.valid.eq(queue.r_rdy),
-            self.level.eq(queue.level),
-        ]
-
-    def _large(self, m, payload, out):
-        depth = self._depth
-        m.submodules.rows = rows = ForwardingMemory(width=len(payload), depth=depth)
         produce, consume, first = (
             Signal(range(depth), name=name) for name in ("produce", "consume", "first")
         )
-        enters, leaves = self.i.valid & self.i.ready, self.o.valid & self.o.ready
-        m.d.comb += [
-            self.i.ready.eq(self.level != depth),
-            self.o.valid.eq(self.level != 0),
-            first.eq(consume),
-            rows.addr.eq(first),
-            out.eq(rows.data),
-            rows.en.eq(enters),
-            rows.write_addr.eq(produce),
-            rows.write_data.eq(payload),
-        ]
+        room, there = Signal(init=1), Signal()  # what follows from `level`
+        enters, leaves = self.i.valid & room, self.o.ready & there
+        m.d.comb += [self.i.ready.eq(room), self.o.valid.eq(there), first.eq(consume)]
         m.d.sync += [self.level.eq(self.level + enters - leaves), consume.eq(first)]
+        with m.If(enters & ~leaves):
+            m.d.sync += [room.eq(self.level != depth - 1), there.eq(1)]
+        with m.Elif(leaves & ~enters):
+            m.d.sync += [room.eq(1), there.eq(self.level != 1)]
         with m.If(enters):
             m.d.sync += produce.eq(Mux(produce == depth - 1, 0, produce + 1))
         with m.If(leaves):
             m.d.comb += first.eq(Mux(consume == depth - 1, 0, consume + 1))
+
+        if reads_ahead(len(payload), depth):
+            m.submodules.rows = rows = ForwardingMemory(width=len(payload), depth=depth)
+            m.d.comb += [
+                rows.addr.eq(first),
+                out.eq(rows.data),
+                rows.en.eq(enters),
+                rows.write_addr.eq(produce),
+                rows.write_data.eq(payload),
+            ]
+            return m
+        for start in range(0, max(1, len(payload)), PIECE):
+            piece = slice(start, min(start + PIECE, len(payload)))
+            rows = Memory(shape=piece.stop - piece.start, depth=depth, init=[])
+            m.submodules[f"rows{start or ''}"] = rows
+            write, read = rows.write_port(), rows.read_port(domain="comb")
+            m.d.comb += [
+                write.addr.eq(produce),
+                write.data.eq(payload[piece]),
+                write.en.eq(enters),
+                read.addr.eq(consume),
+                out[piece].eq(read.data),
+            ]
+        return m

@@ -10,22 +10,19 @@ from tests.formal.unit_mutants import UNIT_MUTANTS
 MUTANTS = [
     *of(
         "StreamFIFO",
-        ("order", "out[piece].eq(part.r_data)", "out[piece].eq(part.r_data ^ (part.level == 2))"),
-        ("count", "self.level.eq(queue.level)", "self.level.eq(queue.level | ~self.o.valid)"),
-        ("flow", "self.i.ready.eq(queue.w_rdy)", "self.i.ready.eq(queue.w_rdy & ~queue.r_rdy)"),
-        ("held", "self.o.valid.eq(queue.r_rdy)", "self.o.valid.eq(queue.r_rdy & ~queue.w_en)"),
+        ("order", "out[piece].eq(read.data)", "out[piece].eq(read.data ^ (self.level == 2))"),
+        ("count", "self.level + enters - leaves", "self.level + enters"),
+        ("flow", "room.eq(self.level != depth - 1)", "room.eq(0)"),
+        ("flow", "there.eq(self.level != 1)", "there.eq(0)"),
+        ("held", "self.o.valid.eq(there)", "self.o.valid.eq(there & ~enters)"),
     ),
     *of(
         "StreamFIFO",
         ("order", "rows.addr.eq(first)", "rows.addr.eq(consume)"),
         ("order", "Mux(consume == depth - 1, 0, consume + 1)", "consume + 1"),
         ("count", "self.level + enters - leaves", "self.level + enters"),
-        ("flow", "self.i.ready.eq(self.level != depth)", "self.i.ready.eq(self.level < depth - 1)"),
-        (
-            "held",
-            "self.o.valid.eq(self.level != 0)",
-            "self.o.valid.eq((self.level > 0) & ~enters)",
-        ),
+        ("flow", "room.eq(self.level != depth - 1)", "room.eq(self.level < depth - 2)"),
+        ("held", "self.o.valid.eq(there)", "self.o.valid.eq(there & ~enters)"),
         size=4,
     ),
     *of(
