@@ -25,7 +25,11 @@ MARKS_UNDER_WAY = 8
 """`hw.cluster.marks.MarkJoiner.DEPTH`: MARKs and ENDs that some PE has not passed."""
 JOBS_DECIDED = 4
 """`hw.cluster.window.WindowLoader.JOBS`: jobs that are, or are being, loaded and have not ended."""
-LOAD_ASK_CYCLES = 3
+STRIPS_TO_LOAD = 2
+"""`hw.cluster.window.WindowLoader.STRIPS`: strips asked for that the expander has not taken."""
+STRIPS_ASKED = STRIPS_TO_LOAD + 3
+"""The same and those that are not loaded."""
+LOAD_ASK_CYCLES = 4
 """`hw.cluster.window.WindowLoader.ASK_CYCLES`: from a job that is taken to the first strip that it
 asks for."""
 STRIPS_NAMED = 2

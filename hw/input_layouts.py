@@ -12,8 +12,11 @@ WINDOW_HALFWORDS = 4
 CHUNK_NUMBER_WIDTH = 16
 """Bits of the number of a stationary chunk, counted from the beginning of a pass."""
 
-LOAD_JOB = data.StructLayout({"s_tile": 16, "first_sample": 16, "samples": 16, "strip": signed(17)})
-"""What loading must know of a job that contracts."""
+LOAD_JOB = data.StructLayout(
+    {"s_tile": 16, "again": 1, "first_sample": 16, "samples": 16, "strip": signed(17)}
+)
+"""What loading must know of a job that contracts: `again`, it is of the tile of the one before, and
+the pass is not chained."""
 STREAM_JOB = data.StructLayout(
     {"t_group": 16, "first_sample": 16, "samples": 16, "strip": signed(17)}
 )

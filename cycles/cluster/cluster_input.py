@@ -58,6 +58,7 @@ from gscn.cycles.cluster.window import (
     decides,
     forget_window,
     load,
+    pop_asked,
     take_report,
     wants_strip,
 )
@@ -264,19 +265,16 @@ def step_stream(inputs, c, takes_item, halfwords, beat_halfwords):
 
 @borrowing
 def step_loading(inputs, c, idle, reports, d, halfwords, sizes):
-    """Advance the window, and the reader and expander that it loads from.
+    """Advance the window with its reader and expander; return whether the stream waits for ever.
 
-    `idle` and `reports` are what the marks said at the beginning of the cycle. Return whether the
-    stream waits for ever.
+    `idle` and `reports` are what the marks said at the beginning of the cycle.
     """
     window, marks, queues = inputs.windows[c], inputs.marks[c], inputs.queues[c]
     expander, reader = inputs.expanders[c, LOAD], inputs.readers[c, LOAD]
-    wants, last = wants_strip(window), window.chunks_left == 1
-    just_closed = window.closed
+    wants = wants_strip(window)
     can_decide = decides(window) and queues.level[WINDOW_JOBS] > 0
     takes_item = load(window, expander, inputs.starts[c], inputs.ends[c], d, sizes.entries)
-    waits = inputs.streamers[c].waits and not just_closed
-    fails = window.blocked and idle and not reports and waits
+    fails = window.blocked and idle and not reports and inputs.streamers[c].waits
     if reports:
         head = marks.head
         take_report(window, marks.finished[head], marks.uses[head], marks.ends_job[head])
@@ -284,14 +282,15 @@ def step_loading(inputs, c, idle, reports, d, halfwords, sizes):
         decide(window, inputs.jobs[c, WINDOW_JOBS, queues.head[WINDOW_JOBS]], d)
         pop_job(queues, inputs.jobs[c], WINDOW_JOBS)
     take, done = 0, False
-    if expander.active or expander.items or expander.closing or wants or reader.under_way:
-        rows = (d.s_outer_last if last and window.ends_samples else d.s_outer) if wants else 0
+    if expander.active or expander.items or expander.closing or window.strips or reader.under_way:
         take, done, taken = step_expander(
-            expander, inputs.portions[c, LOAD], reader, halfwords, takes_item, True, rows,
-            last and window.samples_left == 1,
+            expander, inputs.portions[c, LOAD], reader, halfwords, takes_item, True,
+            window.rows[window.strip_head], window.ends_piece[window.strip_head],
         )  # fmt: skip
         if taken:
-            ask(window, d)
+            pop_asked(window)
+    if wants:
+        ask(window, d)
     step_pieces(reader, inputs.channels[c, LOAD], take, done, sizes.beat_bytes // HALFWORD_BYTES)
     return fails
 

@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from gscn.cycles.cluster.strip_walk import KERNEL, end_chunk, first_chunk
 from gscn.cycles.state import record
-from gscn.latencies import JOBS_DECIDED, LOAD_ASK_CYCLES
+from gscn.latencies import (
+    JOBS_DECIDED,
+    LOAD_ASK_CYCLES,
+    QUEUE_LATENCY,
+    STRIPS_ASKED,
+    STRIPS_TO_LOAD,
+)
 from gscn.system.compiled import borrowing
 
 WINDOW = record(
@@ -20,12 +26,14 @@ WINDOW = record(
     "samples_left", "chunks_left", "under_way",  # strips
     "ends_samples",  # the last of them is a sample's last
     "counting",  # cycles until they are known
+    "strips", "strip_head",  # for the expander, a ring
     "jobs",  # decided and not ended
     # queues, rings: verdicts, where the chunks of jobs begin, and whether the next one is held
     "verdicts", "verdict_head", "tiles", "tile_head", "nexts", "next_head",
     "closed",  # a chunk was loaded in the cycle before
-    "blocked",  # there is no room, and nothing to forget
+    "blocked",  # there is no room, and nothing to forget, as the stream knows
     "tells",  # the start of a key is written
+    rows=STRIPS_TO_LOAD, ends_piece=STRIPS_TO_LOAD,
     held=JOBS_DECIDED, tile_chunk=JOBS_DECIDED, tile_base=JOBS_DECIDED, held_next=JOBS_DECIDED,
 )  # fmt: skip
 
@@ -110,7 +118,7 @@ def decide(window, job, d):
         window.whole = 1
         window.chunk = window.loaded
         window.first_key = window.base
-        window.counting = LOAD_ASK_CYCLES - 1
+        window.counting = LOAD_ASK_CYCLES - QUEUE_LATENCY - 1
         window.samples_left = 1 if kernel else job.samples
         window.chunks_left = d.s_chunks
         window.ends_samples = 1
@@ -128,7 +136,12 @@ def decide(window, job, d):
 @borrowing
 def wants_strip(window):
     """Return whether a strip is asked for in this cycle; come a cycle nearer to the job's first."""
-    wants = window.samples_left != 0 and window.counting == 0 and window.under_way != 3
+    wants = (
+        window.samples_left != 0
+        and window.counting == 0
+        and window.under_way != STRIPS_ASKED
+        and window.strips != STRIPS_TO_LOAD
+    )
     if window.counting:
         window.counting -= 1
     return wants
@@ -136,12 +149,25 @@ def wants_strip(window):
 
 @borrowing
 def ask(window, d):
-    """Take note that the expander has taken a strip."""
+    """Queue a strip for the expander."""
+    last = window.chunks_left == 1
+    tail = (window.strip_head + window.strips) % STRIPS_TO_LOAD
+    window.rows[tail] = d.s_outer_last if last and window.ends_samples else d.s_outer
+    window.ends_piece[tail] = last and window.samples_left == 1
+    window.strips += 1
     window.under_way += 1
     window.chunks_left -= 1
     if window.chunks_left == 0:
         window.chunks_left = d.s_chunks
         window.samples_left -= 1
+
+
+@borrowing
+def pop_asked(window):
+    """Take the oldest strip off; where none is, there are 0 rows."""
+    window.rows[window.strip_head] = 0
+    window.strip_head = (window.strip_head + 1) % STRIPS_TO_LOAD
+    window.strips -= 1
 
 
 @borrowing
@@ -157,13 +183,13 @@ def forget(window, ends, d):
 
 
 @borrowing
-def make_room(window, ends, d):
-    """Forget a chunk, if one is finished; else loading is blocked."""
+def make_room(window, ends, d, just_closed):
+    """Forget a chunk, if one is finished; else loading is blocked, not yet if one `just_closed`."""
     # one that no strip needs may be finished before it is loaded
     if window.freed != window.finished and window.ends:
         forget(window, ends, d)
     else:
-        window.blocked = 1
+        window.blocked = not just_closed
 
 
 @borrowing
@@ -174,6 +200,7 @@ def load(window, expander, starts, ends, d, entries):
     """
     keys = starts.shape[0]
     window.blocked = 0
+    just_closed = window.closed
     window.closed = 0
     window.tells = 0
     if window.open:
@@ -182,7 +209,7 @@ def load(window, expander, starts, ends, d, entries):
             return False
         after = window.entry + expander.count[0]
         if after - window.oldest_entry >= entries:
-            make_room(window, ends, d)
+            make_room(window, ends, d, just_closed)
             return False
         window.entry = after
         if expander.ends_position[0]:
@@ -207,5 +234,5 @@ def load(window, expander, starts, ends, d, entries):
             window.key = window.base
             starts[window.key] = window.entry
         else:
-            make_room(window, ends, d)
+            make_room(window, ends, d, just_closed)
     return False

@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Mux, Signal, Value
 
 from formal.checker import Checker, Follower, Queue
 from gscn.hw.cluster.window import WindowLoader
+from gscn.latencies import STRIPS_ASKED
 
 _MOST_CHUNKS = 1 << 15
 """Of a pass, so that numbers can be compared."""
@@ -192,13 +193,11 @@ class WindowLoaderChecker(Checker):
         decides = jobs.valid & jobs.ready
         ends = dut.report_valid & report.ends_job
         under_way, decided = Signal(range(most + 1), name="jobs_under_way"), Signal()
-        s_tile = Signal(16, name="last_tile")
         m.d.sync += [under_way.eq(under_way + decides - ends), decided.eq(decided | decides)]
-        with m.If(decides):
-            m.d.sync += s_tile.eq(jobs.p.s_tile)
         tile = dut.tiles.p.shape()
         place = tile(signal("place"))
-        again = ~dut.d.chained[0] & decided & (jobs.p.s_tile == s_tile)
+        again = jobs.p.again
+        self.assume(~again | decided)
         held = again & (self._freed <= place.chunk)
         tiles = Queue(self, "tile_queue", depth=most, width=len(place.as_value()))
         verdicts = Queue(self, "verdict_queue", depth=most, width=1)
@@ -237,8 +236,6 @@ class WindowLoaderChecker(Checker):
             & (~verdict.is_next | (dut.verdicts.p == verdict.word)),
         )
         self.invariant(verdicts.level == owed)
-        self.invariant(signal("known") == decided)
-        self.invariant(~decided | (signal("number") == s_tile))
         self.invariant(~decided | (place.as_value() == told.as_value()))
         self.invariant(~decided | (signal("whole") == (self._freed <= place.chunk)))
         self.invariant(~decided | (place.chunk <= dut.chunks))
@@ -247,6 +244,7 @@ class WindowLoaderChecker(Checker):
         self.invariant((signal("under_way") == under_way) & (under_way <= most))
         self.invariant(decided | (under_way == 0))
         self.invariant(~self._open | (signal("asked") != 0))
+        self.invariant(signal("asked") <= STRIPS_ASKED)
 
         # -- what is finished
         next_held = (nexts.level != 0) & nexts.row(0)

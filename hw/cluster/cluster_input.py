@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter
+from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
@@ -206,6 +206,12 @@ class ClusterInput(wiring.Component):
     def _queue_jobs(self, m, tables, window, streamer):
         """Give each job to all that need it."""
         job, depth = self.job.p, self.config.job_depth
+        tile, tile_known = Signal(16), Signal()
+        again = tile_known & (job.s_tile == tile) & (self.d.chained == 0)
+        with m.If(self.job.valid & self.job.ready & job.streams):
+            m.d.sync += [tile.eq(job.s_tile), tile_known.eq(1)]
+        with m.If(self.begin):
+            m.d.sync += tile_known.eq(0)
         queues = []
         for name, shape, port in (
             ("table_loads", LOAD_JOB, tables.load_jobs),
@@ -216,7 +222,9 @@ class ClusterInput(wiring.Component):
             m.submodules[name] = queue = StreamFIFO(shape=shape, depth=depth)
             connect(m, queue.o, port)
             queues.append(queue)
-            m.d.comb += [queue.i.p[field].eq(job[field]) for field, _ in shape]
+            m.d.comb += [
+                queue.i.p[field].eq(again if field == "again" else job[field]) for field, _ in shape
+            ]
         # not before all that the stream of the jobs before will read is known: jobs given early are
         # jobs that no other cluster can take when it is out of work
         m.d.comb += self.job.ready.eq(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -59,12 +59,17 @@ class _Work:
         ]
         self.column = Signal(16)
         self.multiplicand = Signal(config.addr_width)
-        self.multiplier = Signal(16)
+        self.multiplier, self.goes_on = Signal(16), Signal()
+        """And whether that is not 0."""
         self.sum = Signal(config.addr_width)
         self.start_addr = Signal(config.addr_width)
         """Byte address of the entry that says where the piece starts."""
         self.end_addr = Signal(config.addr_width)
         """Of the one that says where it ends."""
+
+    def multiply_by(self, value: Value) -> list:
+        """Return what gives the multiplier its next value."""
+        return [self.multiplier.eq(value), self.goes_on.eq(value.any())]
 
 
 class _Stream:
@@ -154,7 +159,7 @@ class TableReader(wiring.Component):
     ------
     - Latency: `LATENCY` from `data` to `load_pieces`, and from `data` to `stream_pieces`.
     - Throughput: one piece in four cycles if its beats are there.
-    - Combinational: `load_jobs.valid`, `load_jobs.p`, `d`, `verdicts.valid` -> `load_jobs.ready`,
+    - Combinational: `load_jobs.valid`, `load_jobs.p`, `verdicts.valid` -> `load_jobs.ready`,
       `stream_jobs.ready`, `verdicts.ready`; `stream_jobs.valid` -> `stream_jobs.ready`.
     - Reset: no job, no beat; outputs 0.
 
@@ -172,7 +177,7 @@ class TableReader(wiring.Component):
     stream_jobs : In(stream.Signature(STREAM_JOB))
         The same.
     verdicts : In(stream.Signature(1))
-        For each load job of the tile before, unless the pass is chained: it is held.
+        For each load job that is `again`: its tile is held.
     load_pieces : Out(stream.Signature(PIECE))
         Pieces of the stationary operand.
     stream_pieces : Out(stream.Signature(PIECE))
@@ -239,10 +244,8 @@ class TableReader(wiring.Component):
         """Choose what to work on next: what is to be loaded first."""
         d = self.d
         kernel = d.mode == Mode.KERNEL
-        tile, tile_known = Signal(16), Signal()
         load, job = self.load_jobs, self.stream_jobs.p
-        begun = streamed.pieces_left != 0
-        again = (d.chained == 0) & tile_known & (load.p.s_tile == tile)
+        begun, again = streamed.pieces_left != 0, load.p.again
         repeats, loads = Signal(), Signal()
         m.d.comb += [
             repeats.eq(load.valid & again & ~self.load_pieces.valid & self.verdicts.valid),
@@ -260,8 +263,6 @@ class TableReader(wiring.Component):
             m.d.sync += self.load_pieces.valid.eq(~self.verdicts.p)
         with m.Elif(loads):
             m.d.sync += [
-                tile.eq(load.p.s_tile),
-                tile_known.eq(1),
                 work.streams.eq(0),
                 work.strips.eq(d.s_chunks),
                 work.groups.eq(d.s_groups),
@@ -269,7 +270,7 @@ class TableReader(wiring.Component):
                 work.samples.eq(Mux(kernel, 1, load.p.samples)),
                 work.column.eq(load.p.s_tile),
                 work.multiplicand.eq(Mux(kernel, 0, load.p.first_sample)),
-                work.multiplier.eq(d.s_chunks),
+                *work.multiply_by(d.s_chunks),
             ]
             m.next = "MULTIPLY"
         with m.Elif(begun & ~self.stream_pieces.valid):
@@ -285,18 +286,18 @@ class TableReader(wiring.Component):
                 work.samples.eq(job.samples),
                 work.column.eq(Mux(kernel, 0, job.t_group)),
                 work.multiplicand.eq(job.first_sample),
-                work.multiplier.eq(d.t_strips),
+                *work.multiply_by(d.t_strips),
             ]
             m.next = "MULTIPLY"
 
     def _multiply(self, m, work, streamed):
         """Add the multiplicand up; at the end of a product begin the next one."""
         kernel = self.d.mode == Mode.KERNEL
-        with m.If(work.multiplier != 0):
+        with m.If(work.goes_on):
             m.d.sync += [
                 work.sum.eq(work.sum + Mux(work.multiplier[0], work.multiplicand, 0)),
                 work.multiplicand.eq(work.multiplicand << 1),
-                work.multiplier.eq(work.multiplier >> 1),
+                *work.multiply_by(work.multiplier >> 1),
             ]
         with m.Else():
             m.d.sync += work.sum.eq(0)
@@ -305,7 +306,7 @@ class TableReader(wiring.Component):
                     m.d.sync += [
                         work.product.eq(Product.FIRST_ENTRY),
                         work.multiplicand.eq(work.sum + work.first_strip),
-                        work.multiplier.eq(work.groups),
+                        *work.multiply_by(work.groups),
                     ]
                 with m.Case(Product.FIRST_ENTRY):
                     table = Mux(work.streams, self.d.t_table, self.d.s_table)
@@ -314,13 +315,13 @@ class TableReader(wiring.Component):
                         work.start_addr.eq(table + entry * TABLE_ENTRY_BYTES),
                         work.product.eq(Product.ROWS),
                         work.multiplicand.eq(work.samples_less_one),
-                        work.multiplier.eq(work.strips),
+                        *work.multiply_by(work.strips),
                     ]
                 with m.Case(Product.ROWS):
                     m.d.sync += [
                         work.product.eq(Product.ENTRIES),
                         work.multiplicand.eq(work.sum + work.strip_count),
-                        work.multiplier.eq(work.groups),
+                        *work.multiply_by(work.groups),
                     ]
                 with m.Default():
                     end_addr = work.start_addr + work.sum * TABLE_ENTRY_BYTES

@@ -97,7 +97,7 @@ class StepMultiplier(wiring.Component):
         last = len(factors) - 1
         number = Signal(range(len(factors)))
         active, loaded, known = Signal(), Signal(), Signal()
-        negative = Signal()
+        negative, more = Signal(), Signal()
         sum_, shifted = Signal(width), Signal(width)
         bits = Signal(18)
         multiplicand, factor = Signal(width), Signal(signed(18))
@@ -113,12 +113,14 @@ class StepMultiplier(wiring.Component):
                 shifted.eq(multiplicand),
                 negative.eq(factor < 0),
                 bits.eq(Mux(factor < 0, -factor, factor)),
+                more.eq(factor.any()),
             ]
-        with m.Elif(active & (bits != 0)):
+        with m.Elif(active & more):
             m.d.sync += [
                 sum_.eq(sum_ + Mux(bits[0], shifted, 0)),
                 shifted.eq(shifted << 1),
                 bits.eq(bits >> 1),
+                more.eq(bits[1:].any()),
             ]
         with m.Elif(active):
             for place, name in enumerate(factors):
@@ -127,7 +129,7 @@ class StepMultiplier(wiring.Component):
             m.d.sync += [loaded.eq(0), number.eq(number + 1)]
             with m.If(number == last):
                 m.d.sync += [active.eq(0), known.eq(1)]
-        m.d.sync += self.done.eq(active & loaded & (bits == 0) & (number == last) & ~self.start)
+        m.d.sync += self.done.eq(active & loaded & ~more & (number == last) & ~self.start)
         with m.If(self.forget):
             m.d.sync += known.eq(0)
         return m

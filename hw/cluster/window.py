@@ -72,8 +72,6 @@ class _Tile:
     """
 
     def __init__(self, config: ArrayConfig) -> None:
-        self.number = Signal(16)
-        self.known = Signal()
         self.place = Signal(tile_layout(config))
         self.whole = Signal()
         """None of its chunks was forgotten."""
@@ -84,11 +82,13 @@ class _Strips:
 
     def __init__(self) -> None:
         self.samples_left, self.chunks_left = Signal(16), Signal(16)
+        self.more = Signal()
+        """There are samples left."""
         self.counting = Signal(JobStrips.CYCLES)
         """`chunks_left` is not known yet."""
         self.ends_samples = Signal()
         """The last of them is its sample's, or tile's, last."""
-        self.asked = Signal(2)
+        self.asked = Signal(range(latencies.STRIPS_ASKED + 1))
         """Asked for, and not loaded."""
 
 
@@ -119,7 +119,7 @@ class WindowLoader(wiring.Component):
     - Throughput: one item per cycle; a chunk and a job take one cycle more each, and so does a
       chunk that is forgotten.
     - Combinational: `report_valid` -> `jobs.ready`, `error`; `items.p` -> `items.ready`, `error`;
-      `items.valid`, `waits`, `marks_idle` -> `error`; `d` -> `strips.p`.
+      `items.valid`, `waits`, `marks_idle` -> `error`.
     - Reset: nothing loaded; outputs 0, but `jobs.ready` = 1 and `load` meaningless.
 
     Parameters
@@ -134,7 +134,7 @@ class WindowLoader(wiring.Component):
     jobs : In(stream.Signature(LOAD_JOB))
         Jobs that contract, in order.
     verdicts : Out(stream.Signature(1))
-        For each job of the tile of the job before, unless the pass is chained: it is held.
+        For each job that is `again`: its tile is held.
     strips : Out(stream.Signature(STRIP))
         To the expander.
     items : In(stream.Signature(item_layout(config, 2)))
@@ -158,6 +158,7 @@ class WindowLoader(wiring.Component):
     """
 
     JOBS = latencies.JOBS_DECIDED
+    STRIPS = latencies.STRIPS_TO_LOAD
 
     ASK_CYCLES = latencies.LOAD_ASK_CYCLES
 
@@ -218,11 +219,11 @@ class WindowLoader(wiring.Component):
         connect(m, verdicts.o, wiring.flipped(self.verdicts))
         connect(m, tiles.o, wiring.flipped(self.tiles))
         under_way = Signal(range(self.JOBS + 1))
-        again, held, decides, idle = Signal(), Signal(), Signal(), Signal()
+        held, decides, idle = Signal(), Signal(), Signal()
+        again = self.jobs.p.again
         kernel = self.d.mode == Mode.KERNEL
         m.d.comb += [
-            idle.eq((strips.samples_left == 0) & (strips.asked == 0)),
-            again.eq((self.d.chained == 0) & tile.known & (self.jobs.p.s_tile == tile.number)),
+            idle.eq(~strips.more & (strips.asked == 0)),
             held.eq(again & tile.whole),
             self.jobs.ready.eq(
                 idle & (under_way != self.JOBS) & verdicts.i.ready & ~self.report_valid
@@ -249,32 +250,32 @@ class WindowLoader(wiring.Component):
             m.d.sync += [strips.chunks_left.eq(count.count), strips.ends_samples.eq(count.ends)]
         with m.If(decides & ~held):
             m.d.sync += [
-                tile.number.eq(self.jobs.p.s_tile),
-                tile.known.eq(1),
                 tile.whole.eq(1),
                 tile.place.eq(tiles.i.p),
                 strips.samples_left.eq(Mux(kernel, 1, self.jobs.p.samples)),
+                strips.more.eq(1),
             ]
         with m.If(self.report_valid & self.report.uses & ~(held_next.o.valid & held_next.o.p)):
             m.d.sync += chunks.finished.eq(self.report.finished)
 
     def _ask(self, m, chunks, strips):
-        """Ask the expander for the strips of a job."""
+        """Ask the expander for the strips of a job, by a queue: it is known late when it takes."""
+        m.submodules.strip_queue = queue = StreamFIFO(shape=STRIP, depth=self.STRIPS)
+        connect(m, queue.o, wiring.flipped(self.strips))
         last = strips.chunks_left == 1
         m.d.comb += [
-            self.strips.valid.eq(
-                (strips.samples_left != 0) & ~strips.counting.any() & (strips.asked != 3)
+            queue.i.valid.eq(
+                strips.more & ~strips.counting.any() & (strips.asked != latencies.STRIPS_ASKED)
             ),
-            self.strips.p.rows.eq(
-                Mux(last & strips.ends_samples, self.d.s_outer_last, self.d.s_outer)
-            ),
-            self.strips.p.ends_piece.eq(last & (strips.samples_left == 1)),
+            queue.i.p.rows.eq(Mux(last & strips.ends_samples, self.d.s_outer_last, self.d.s_outer)),
+            queue.i.p.ends_piece.eq(last & (strips.samples_left == 1)),
         ]
-        asked = self.strips.valid & self.strips.ready
+        asked = queue.i.valid & queue.i.ready
         with m.If(asked):
             m.d.sync += [
                 strips.chunks_left.eq(Mux(last, self.d.s_chunks, strips.chunks_left - 1)),
                 strips.samples_left.eq(strips.samples_left - last),
+                strips.more.eq(~queue.i.p.ends_piece),
             ]
         loaded = self.items.valid & self.items.ready & self.items.p.ends_strip
         m.d.sync += strips.asked.eq(strips.asked + asked - loaded)

@@ -95,7 +95,7 @@ CLUSTER_MUTANTS = [
         ("needed", "& ~(held_next.o.valid & held_next.o.p)", ""),
         ("needed", "decides & held & ~held_next.o.valid", "decides & held & held_next.o.valid"),
         ("verdicts", "held.eq(again & tile.whole)", "held.eq(again)"),
-        ("verdicts", "(self.d.chained == 0) &", ""),
+        ("verdicts", "verdicts.i.valid.eq(decides & again)", "verdicts.i.valid.eq(decides & held)"),
         ("tiles", "Mux(held, tile.place.base, chunks.base)", "chunks.base"),
         ("error", "chunks.blocked & self.waits & self.marks_idle", "chunks.blocked & self.waits"),
         ("error", "blocked.eq(needs & ~fits & ~free)", "blocked.eq(needs & ~fits)"),
@@ -115,7 +115,6 @@ CLUSTER_MUTANTS = [
         ("once", "Mux(kernel, self.d.t_groups, 1)", "Mux(kernel, 1, self.d.t_groups)"),
         ("once", "valid.eq(~self.verdicts.p)", "valid.eq(1)"),
         ("once", "streamed.next_end + TABLE_ENTRY_BYTES", "streamed.next_end"),
-        ("verdicts", "tile, tile_known = Signal(16)", "tile, tile_known = Signal(15)"),
-        ("verdicts", "(d.chained == 0) & tile_known", "tile_known"),
+        ("verdicts", "self.verdicts.ready.eq(repeats)", "self.verdicts.ready.eq(load.ready)"),
     ),
 ]

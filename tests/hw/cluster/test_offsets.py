@@ -198,8 +198,11 @@ def find(config, mode, seed, *, chained=None, source=never, sink=never):
     layer = Layer(rng, config, mode, chained=chained, latency=rng.randint(1, 9))
     jobs = layer.jobs(rng, 6)
     verdicts, loads, tile = [], [], None
+    load_jobs = []
     for job in jobs:
-        if not layer.chained and job["s_tile"] == tile:
+        again = not layer.chained and job["s_tile"] == tile
+        load_jobs.append(taken(job, LOAD_JOB) | {"again": int(again)})
+        if again:
             verdicts.append(rng.randrange(2))
             if not verdicts[-1]:
                 loads.append(layer.load_piece(job))
@@ -218,7 +221,7 @@ def find(config, mode, seed, *, chained=None, source=never, sink=never):
     simulate(
         dut,
         show_pass(dut.d, **layer.fields),
-        drive(dut.load_jobs, [taken(job, LOAD_JOB) for job in jobs], source()),
+        drive(dut.load_jobs, load_jobs, source()),
         drive(dut.stream_jobs, [taken(job, STREAM_JOB) for job in jobs], source()),
         drive(dut.verdicts, verdicts, source()),
         collect(dut.load_pieces, got_loads, len(loads), sink()),

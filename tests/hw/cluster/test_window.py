@@ -97,6 +97,15 @@ class Operand:
         return found
 
 
+def loading(jobs, chained):
+    """Return jobs as the window takes them."""
+    tiles = [None, *(job["s_tile"] for job in jobs)]
+    return [
+        job | {"again": int(not chained and job["s_tile"] == tile)}
+        for job, tile in zip(jobs, tiles, strict=False)
+    ]
+
+
 class Bench:
     """An expander, PEs' memories, and a stream that uses the chunks of each job in order."""
 
@@ -225,7 +234,7 @@ def run(operand, jobs, rng, **kinds):
     simulate(
         dut,
         show_pass(dut.d, **operand.fields),
-        drive(dut.jobs, jobs, later()),
+        drive(dut.jobs, loading(jobs, operand.chained), later()),
         bench.expand,
         bench.use,
         background=[bench.keep, bench.complain],
