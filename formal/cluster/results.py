@@ -36,8 +36,8 @@ class ResultsChecker(Checker):
         "to it, the pass's shift, window and formats, and those of floats the integer of their "
         "lane; all move as one",
         "walk": "the walk has the counts and the address of the job and the pass's steps, a row as "
-        "many bytes as its format takes; it begins with a job and goes on in the cycle after, and "
-        "with each row that leaves",
+        "many bytes as its format takes; it begins a cycle after a job, and goes on in the next "
+        "cycle and with each row that leaves",
         "order": "rows leave in the order in which they came, each once",
         "results": "a lane's result is what its rounder said of the row's sum",
         "place": "a row leaves with the address of where the walk went on last, and as the job's "
@@ -169,8 +169,8 @@ class ResultsChecker(Checker):
             (walk.row, d.row_bytes[: config.addr_width]),
             (walk.sample, d.sample_bytes[: config.addr_width]),
             (walk.tile, dut.tile),
-            (walk.begin, dut.begin),
-            (walk.en, leaves | self.delayed(dut.begin, 1, name="begun")),
+            (walk.begin, self.delayed(dut.begin, 1, name="begins")),
+            (walk.en, leaves | self.delayed(dut.begin, 2, name="begun")),
         ]
         self.claim("walk", _same(given))
 

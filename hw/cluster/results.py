@@ -39,7 +39,8 @@ class Results(wiring.Component):
     tile : In(tile_layout(config))
         The job; held while there are rows of it.
     begin : In(1)
-        A job begins (pulse).
+        A job begins (pulse, while there are no rows); its first row comes in the cycle after, at
+        the earliest.
     i : In(stream.Signature(sums_layout(config)))
         Its rows of sums.
     o : Out(stream.Signature(result_row_layout(config)))
@@ -113,17 +114,18 @@ class Results(wiring.Component):
                     m.d.comb += walk.item.eq(row_bytes << bits)
             with m.Default():
                 m.d.comb += walk.item.eq(row_bytes)
-        begins = Signal()
-        m.d.sync += begins.eq(self.begin)
+        # the drain knows late that a job begins; its first row comes later
+        begins, begun = Signal(), Signal()
+        m.d.sync += [begins.eq(self.begin), begun.eq(begins)]
         m.d.comb += [
-            walk.begin.eq(self.begin),
+            walk.begin.eq(begins),
             walk.first.eq(self.tile.out_addr),
             walk.tile.eq(self.tile),
             walk.run.eq(d.run),
             walk.col.eq(d.pixel_bytes),
             walk.row.eq(d.row_bytes),
             walk.sample.eq(d.sample_bytes),
-            walk.en.eq(begins | leaves),
+            walk.en.eq(begun | leaves),
         ]
         beat_bits = config.mem_bytes.bit_length() - 1
         burst_bits = config.burst_beats.bit_length() - 1

@@ -58,7 +58,7 @@ CLUSTER_MUTANTS = [
         ("given", "rounder.shift.eq(d.shift)", "rounder.shift.eq(d.shift[:5])"),
         ("walk", "walk.row.eq(d.row_bytes)", "walk.row.eq(d.pixel_bytes)"),
         ("walk", "(OutFormat.RAW, 2)", "(OutFormat.RAW, 1)"),
-        ("walk", "walk.en.eq(begins | leaves)", "walk.en.eq(begins | self.o.valid)"),
+        ("walk", "walk.en.eq(begun | leaves)", "walk.en.eq(begun | self.o.valid)"),
         ("order", "with m.If(advance):", "with m.If(1):"),
         ("results", "results[lane].eq(last.o)", "results[-1 - lane].eq(last.o)"),
         ("results", "rounder.en.eq(advance)", "rounder.en.eq(1)"),
