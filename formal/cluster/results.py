@@ -27,8 +27,9 @@ class ResultsChecker(Checker):
     """Follow one row, any, through rounders that say anything of it.
 
     The walk goes anywhere and ends at any time; a rounder shows what it says of a sum `LATENCY`
-    cycles of `en` later. Assumed: a job begins when there are no rows; the walk is where it was
-    until it begins or goes on; the pass's shift, window and formats are legal.
+    cycles of `en` later. Assumed: a job begins when there are no rows, and none comes in that
+    cycle; the walk is where it was until it begins or goes on; the pass's shift, window and formats
+    are legal.
     """
 
     CLAIMS = {
@@ -102,6 +103,9 @@ class ResultsChecker(Checker):
 
         flight = self.probe.signal("flight")
         self.invariant(there == total(list(flight)))
+        # the walk goes on by itself before the job's first row can be offered
+        self.invariant(~self.probe.signal("begins") | (flight == 0))
+        self.invariant(~self.probe.signal("begun") | (flight[1:] == 0))
         self.invariant(~row.inside | ((age >= 1) & (age <= latency)))
         for place in range(latency):
             stage = Cat(one.stages[place] for one in rounders)
@@ -155,7 +159,7 @@ class ResultsChecker(Checker):
         for one, count in slots.items():
             with self.m.If(d.out_format == one.value):
                 self.m.d.comb += taken.eq(2 * count * config.drain_width)
-        self.assume(~dut.begin | ((there == 0) & ~dut.o.valid))
+        self.assume(~dut.begin | ((there == 0) & ~dut.o.valid & ~dut.i.valid))
         where = Cat(walk.place, walk.last)
         before = Signal(len(where), name="where_before")
         self.m.d.sync += before.eq(where)
