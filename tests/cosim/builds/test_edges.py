@@ -155,7 +155,7 @@ def test_modules_without_an_edge_stay():
 
 
 @pytest.mark.parametrize(
-    "name", ["stream_expander.portions", "streamer.walker", "tally", "walk", "chain.queue"]
+    "name", ["stream_expander.portions", "streamer.walker", "tally", "walk", "placer.words"]
 )
 def test_modules_of_a_cluster_are_equal_to_what_is_simulated(tmp_path, name):
     config = dataclasses.replace(array("tiny"), float_formats="bf16")
