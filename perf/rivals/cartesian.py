@@ -25,7 +25,7 @@ import numpy as np
 
 from gscn.conv import ConvShape, Pass
 from gscn.enums import takes_text
-from gscn.perf.rivals.geometry import Axis, Side, gather_axis, scatter_axis
+from gscn.perf.rivals.geometry import Axis, Side, gather_axis, kernel_axis, scatter_axis
 from gscn.perf.rivals.windows import met_inputs
 
 
@@ -57,7 +57,7 @@ class Cartesian:
             rows, columns = _turned(scatter_axis(shape, 0)), _turned(scatter_axis(shape, 1))
         else:
             kernel, image = first.transpose(1, 0, 2, 3), second.transpose(1, 0, 2, 3)
-            rows, columns = _kernel_axis(shape, 0), _kernel_axis(shape, 1)
+            rows, columns = kernel_axis(shape, 0), kernel_axis(shape, 1)
         if image.shape[2:] == kernel.shape[2:] == (1, 1) and padding == (0, 0):
             # A matrix product: samples become the rows of one plane, so that vectors can be filled.
             image = image.transpose(2, 1, 0, 3)
@@ -135,15 +135,3 @@ class Entries:
 
 def _turned(axis: Axis) -> Axis:
     return Axis(Side(axis.kernel.phase[::-1], axis.kernel.shift[::-1]), axis.map, axis.extent)
-
-
-def _kernel_axis(shape: ConvShape, axis: int) -> Axis:
-    """Axis whose targets are kernel coordinates, whose map is the input, kernel the output."""
-    stride, padding, dilation = shape.stride[axis], shape.padding[axis], shape.dilation[axis]
-    grads = np.arange((shape.p, shape.q)[axis]) * stride
-    rows = np.arange((shape.h, shape.w)[axis]) + padding
-    return Axis(
-        Side(grads % dilation, -(grads // dilation)),
-        Side(rows % dilation, rows // dilation),
-        (shape.r, shape.s)[axis],
-    )

@@ -37,19 +37,31 @@ class Axis:
         return (same & (target >= 0) & (target < self.extent)).any(axis=0)
 
 
+def _phased(kernel: np.ndarray, rows: np.ndarray, phases: int, extent: int) -> Axis:
+    """Axis on which only coordinates of the same of so many phases meet."""
+    return Axis(
+        Side(kernel % phases, -(kernel // phases)), Side(rows % phases, rows // phases), extent
+    )
+
+
 def gather_axis(shape: ConvShape, axis: int) -> Axis:
     """Axis whose targets are output coordinates and whose map is the input.
 
     A stride splits the input into phases; each kernel coordinate meets one of them.
     """
-    stride, padding, dilation = shape.stride[axis], shape.padding[axis], shape.dilation[axis]
-    kernel = np.arange((shape.r, shape.s)[axis]) * dilation
-    rows = np.arange((shape.h, shape.w)[axis]) + padding
-    return Axis(
-        Side(kernel % stride, -(kernel // stride)),
-        Side(rows % stride, rows // stride),
-        (shape.p, shape.q)[axis],
-    )
+    kernel = np.arange((shape.r, shape.s)[axis]) * shape.dilation[axis]
+    rows = np.arange((shape.h, shape.w)[axis]) + shape.padding[axis]
+    return _phased(kernel, rows, shape.stride[axis], (shape.p, shape.q)[axis])
+
+
+def kernel_axis(shape: ConvShape, axis: int) -> Axis:
+    """Axis whose targets are kernel coordinates, whose map is the input, kernel the output.
+
+    A dilation splits both into phases.
+    """
+    grads = np.arange((shape.p, shape.q)[axis]) * shape.stride[axis]
+    rows = np.arange((shape.h, shape.w)[axis]) + shape.padding[axis]
+    return _phased(grads, rows, shape.dilation[axis], (shape.r, shape.s)[axis])
 
 
 def scatter_axis(shape: ConvShape, axis: int) -> Axis:
