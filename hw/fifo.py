@@ -28,8 +28,8 @@ class StreamFIFO(wiring.Component):
     """Queue stream words in order.
 
     A full queue accepts nothing, even when read in the same cycle. Whether it is full, or empty, is
-    in registers. One whose memory, or each piece
-    of it, has more than `SMALL_BITS` reads a cycle ahead: the row that is first in the next cycle.
+    in registers. One whose memory, or each piece of it, has more than `SMALL_BITS` reads a cycle
+    ahead: the row that is first in the next cycle.
 
     Timing
     ------
