@@ -8,7 +8,7 @@ from gscn.passes import VECTOR, Mode
 from gscn.records import OUT_WIDTHS
 
 _BITS = 4
-"""Of the smaller factor, that are taken in a cycle; a product takes one more."""
+"""Of the smaller factor, that are taken in a cycle."""
 _MASK = (1 << 16) - 1
 
 
@@ -28,7 +28,7 @@ def _extent_factors(d: Mapping[str, int], *, correlate: bool) -> list[int]:
         (n for n, (count, step) in enumerate(loops) if count != 1 and step >= d["s_tile_bytes"]),
         len(loops),
     )
-    return [1, *factors[:place], d["s_tiles"] - 1, *factors[place:], 0]
+    return [*factors[:place], d["s_tiles"] - 1, *factors[place:], 0]
 
 
 def check_cycles(d: Mapping[str, int]) -> int:
@@ -50,4 +50,4 @@ def check_cycles(d: Mapping[str, int]) -> int:
         d[counts[0]] - 1, d[counts[1]] - 1, (lanes if correlate else d["tile_samples"]) - 1,
         *_extent_factors(d, correlate=correlate),
     ]  # fmt: skip
-    return 2 + sum(1 - -(factor & _MASK).bit_length() // _BITS for factor in factors)
+    return 3 + sum(max(1, -(-(factor & _MASK).bit_length() // _BITS)) for factor in factors)

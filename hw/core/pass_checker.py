@@ -42,9 +42,9 @@ class _Step:
 class PassChecker(wiring.Component):
     """Find the first error of a descriptor.
 
-    One product after the other is worked out and compared, each in a cycle for every four bits of
-    its smaller factor, and one more, in which the next one is begun. So that what one product is
-    for is no factor of the next.
+    One product after the other is worked out, each in a cycle for every four bits of its smaller
+    factor, at least one, and compared while the next one is worked out. So that what one product is
+    for is no factor of the next two.
 
     Golden: `emulator.pass_checks`.
 
@@ -94,20 +94,21 @@ class PassChecker(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         self._correlate = self.d.mode == Mode.CORRELATE
-        begin, *loops, end = self._extent_steps(m)
-        # a loop's steps are known when the loop before is through, a product later
-        rows = zip(loops, self._row_steps(), strict=True)
+        first_extent, loops, end = self._extent_steps(m)
+        held, streamed, *ends = self._table_steps()
+        rows, keys, lane, strip = self._size_steps()
+        # what a step needs of another is known two products after it
+        between = zip(loops, self._row_steps(), (*self._walk_steps(), lane), strict=True)
         steps = [
-            *self._table_steps(),
-            *self._size_steps(),
-            begin,
-            *(step for pair in rows for step in pair),
-            *self._walk_steps(),
-            end,
+            *(held, streamed, rows, *ends, keys),
+            *(step for three in between for step in three),
+            *(strip, end),
         ]
-        number = Signal(range(len(steps)))
+        number = Signal(range(len(steps) + 1))
         factor = Signal(_FACTOR)
         other, product = Signal(signed(_PRODUCT)), Signal(signed(_PRODUCT))
+        begins, ends_product = Signal(), Signal()
+        m.d.comb += ends_product.eq(factor >> _BITS == 0)
         wrong = {code: Signal(name=f"wrong_{code.name.lower()}") for code in PassError}
         with m.FSM():
             with m.State("IDLE"), m.If(self.start):
@@ -116,33 +117,34 @@ class PassChecker(wiring.Component):
                 m.d.sync += [flag.eq(0) for flag in wrong.values()]
                 m.next = "LOAD"
             with m.State("LOAD"):
-                m.d.sync += [product.eq(0), factor.eq(steps[0].factor), other.eq(steps[0].other)]
+                m.d.sync += [factor.eq(steps[0].factor), other.eq(steps[0].other), first_extent]
+                m.d.sync += begins.eq(1)
                 m.next = "MULTIPLY"
             with m.State("MULTIPLY"):
-                with m.If(factor != 0):
-                    m.d.sync += [
-                        factor.eq(factor >> _BITS),
-                        other.eq(other << _BITS),
-                        product.eq(product + other * factor[:_BITS]),
-                    ]
-                with m.Else():
-                    m.d.sync += [product.eq(0), number.eq(number + 1)]
-                    with m.Switch(number):
-                        for place, step in enumerate(steps):
-                            with m.Case(place):
-                                registers, errors = step.use(product)
-                                m.d.sync += registers
-                                for code, condition in errors.items():
-                                    m.d.sync += wrong[code].eq(wrong[code] | condition)
-                                if place + 1 < len(steps):
-                                    following = steps[place + 1]
-                                    m.d.sync += [
-                                        factor.eq(following.factor),
-                                        other.eq(following.other),
-                                    ]
-                    with m.If(number == len(steps) - 1):
-                        m.d.sync += self.checked.eq(1)
-                        m.next = "IDLE"
+                m.d.sync += [
+                    factor.eq(factor >> _BITS),
+                    other.eq(other << _BITS),
+                    product.eq(Mux(begins, 0, product) + other * factor[:_BITS]),
+                    begins.eq(ends_product),
+                ]
+                m.d.sync += number.eq(number + ends_product)
+                with m.If(ends_product), m.Switch(number):
+                    for place, following in enumerate(steps[1:]):
+                        with m.Case(place):
+                            m.d.sync += [
+                                factor.eq(following.factor),
+                                other.eq(following.other),
+                            ]
+                with m.If(begins), m.Switch(number):
+                    for place, step in enumerate(steps, 1):
+                        with m.Case(place):
+                            registers, errors = step.use(product)
+                            m.d.sync += registers
+                            for code, condition in errors.items():
+                                m.d.sync += wrong[code].eq(wrong[code] | condition)
+                with m.If(number == len(steps)):
+                    m.d.sync += self.checked.eq(1)
+                    m.next = "IDLE"
         with m.If(self.forget):
             m.d.sync += self.checked.eq(0)
         simple = field_checks(self.d, self.list_range, self.config)
@@ -185,14 +187,14 @@ class PassChecker(wiring.Component):
         return [
             _Step(factor=d.s_mid, other=d.s_outer, use=lambda p: ([rows.eq(p)], {})),
             _Step(
-                factor=d.s_mid,
-                other=d.s_inner,
-                use=lambda p: ([], {PassError.TAPS: ~self._correlate & (p != d.lane_step)}),
-            ),
-            _Step(
                 factor=d.s_inner,
                 other=rows,
                 use=lambda p: ([], {PassError.STATIONARY: p != d.s_keys}),
+            ),
+            _Step(
+                factor=d.s_mid,
+                other=d.s_inner,
+                use=lambda p: ([], {PassError.TAPS: ~self._correlate & (p != d.lane_step)}),
             ),
             _Step(
                 factor=d.t_rows,
@@ -271,9 +273,9 @@ class PassChecker(wiring.Component):
         ]
 
     def _extent_steps(self, m):
-        """Return the products for the bytes that results span, by the order of their steps.
+        """Return how the bytes that results span begin, and products for them.
 
-        The first one begins, the last one ends; between are the loops.
+        Those of the loops, by the order of their steps, and the one that ends.
         """
         d, correlate = self.d, self._correlate
         extent = Signal(signed(_PRODUCT))
@@ -316,15 +318,9 @@ class PassChecker(wiring.Component):
                 self._overlaps.eq(self._overlaps | ((chosen.count != 1) & (chosen.step < extent))),
             ], {}
 
-        def begin(product):
-            return [extent.eq(product)], {}
-
         def end(_product):
             return [], {PassError.OUTPUT_RANGE: self._overlaps | (d.out_addr + extent > d.out_end)}
 
         loops = [_Step(factor=(chosen.count - 1)[:16], other=chosen.step, use=use)] * _LOOPS
-        return [
-            _Step(factor=Const(1), other=d.run << bits, use=begin),
-            *loops,
-            _Step(factor=Const(0), other=Const(0), use=end),
-        ]
+        last = _Step(factor=Const(0), other=Const(0), use=end)
+        return extent.eq(d.run << bits), loops, last
