@@ -40,8 +40,10 @@ each by itself; `make layout`. Every figure is read back from what the tools wro
   in flip-flops; where the PE has them in a memory, that is in no figure here.
 * **How.** Yosys and `abc` as for [area.md](area.md), flattened; `blifFanout` adds buffers, the
   clock's too, for {fanout} loads at most, and makes cells stronger; GrayWolf places at a density of
-  {density}; qrouter routes in 6 metals, without its rounds of improvement; one seed. Nothing is
-  optimised after placement: no cell is resized for the wires that it got.
+  {density}; qrouter routes in 6 metals, without its rounds of improvement. Nothing is optimised
+  after placement: no cell is resized for the wires that it got. The layout is that of the first of
+  {placements} seeds of the placer in which what follows holds; qrouter leaves nets in pieces in
+  some.
 * **Checked.** Magic finds no violation of the technology's rules of layout (cells as the LEF has
   them, without their insides), and what it extracts from the geometry connects the pins that the
   netlist connects, and no others. Placed cells are those of the netlist but for buffers and
@@ -154,9 +156,9 @@ _ROWS: tuple[tuple[str, Callable[[Layout], str]], ...] = (
     ("wire (mm)", lambda one: f"{one.wire_length / 1e3:,.1f}"),
     ("of it the clock's (mm)", lambda one: f"{one.clock_length / 1e3:,.1f}"),
     ("capacitance of wires (pF)", lambda one: f"{one.wire_capacitance:,.1f}"),
+    ("placements until it was right", lambda one: f"{one.placement:,}"),
     ("nets of which the router wrote too much", lambda one: f"{one.lost_nets:,}"),
     ("vias", lambda one: f"{one.vias:,}"),
-    ("violations of rules", lambda one: f"{one.violations:,}"),
     ("register to register, without wires (ns)", lambda one: _delay(one.before.registers)),
     ("register to register (ns)", lambda one: _delay(one.after.registers)),
     ("**clock, register to register (MHz)**", lambda one: f"**{one.after.frequency_mhz:.0f}**"),
@@ -176,6 +178,7 @@ def render(data: dict[str, Any]) -> str:
     """Return the page of a record."""
     from gscn.rtl_gen.clock_gates import LEAST_GATED
     from gscn.rtl_gen.layout.flow import DENSITY, FANOUT, NAME
+    from gscn.rtl_gen.layout.measure import PLACEMENTS
     from gscn.rtl_gen.memories import NODE_NM
 
     found = layouts(data)
@@ -187,6 +190,7 @@ def render(data: dict[str, Any]) -> str:
         dense=DENSE,
         fanout=FANOUT,
         density=DENSITY,
+        placements=PLACEMENTS,
         gated=LEAST_GATED,
         versions=", ".join(f"{name} {value}" for name, value in data["versions"].items()),
     )

@@ -34,7 +34,10 @@ DENSITY = 0.65
 """Part of the rows that is cells; the rest lets wires through."""
 FANOUT = 16
 """Most inputs at one output."""
+SEED = 12345
+"""Of GrayWolf, as the technology's parameters have it; others place differently."""
 _ROUNDS = 20
+_SEED = re.compile(r"^(\*random\.seed\s*:\s*)\d+", re.MULTILINE)
 _CHANGED = re.compile(r"^Number of gates changed: (\d+)", re.MULTILINE)
 _BUFFERS = ("BUFX2", "CLKBUF1")
 """Of nets, and of the clock."""
@@ -140,7 +143,7 @@ def call(command: Sequence[str], directory: Path) -> str:
     return done.stdout + done.stderr
 
 
-def lay_out(block: Block, directory: Path, density: float = DENSITY) -> None:
+def lay_out(block: Block, directory: Path, density: float = DENSITY, seed: int = SEED) -> None:
     """Buffer, place and route a block.
 
     Parameters
@@ -152,6 +155,8 @@ def lay_out(block: Block, directory: Path, density: float = DENSITY) -> None:
         capacitances.
     density
         Part of the rows that is to be cells, above 0 and at most 1.
+    seed
+        Of the placement.
 
     Raises
     ------
@@ -163,7 +168,7 @@ def lay_out(block: Block, directory: Path, density: float = DENSITY) -> None:
     check_flow()
     for folder in ("source", "synthesis", "layout", "log", "technology"):
         (directory / folder).mkdir()
-    _write_settings(directory, density)
+    _write_settings(directory, density, seed)
     _buffer(block, directory / "synthesis")
     arguments = (str(directory), TOP)
     logger.info("placing %d cells", len(block.gates))
@@ -172,7 +177,7 @@ def lay_out(block: Block, directory: Path, density: float = DENSITY) -> None:
     call([str(SCRIPTS / "router.sh"), *arguments], directory)
 
 
-def _write_settings(directory: Path, density: float) -> None:
+def _write_settings(directory: Path, density: float, seed: int) -> None:
     """Write what qflow's scripts take: paths, options, and cells whose wires have two edges."""
     technology = directory / "technology"
     for path in TECHNOLOGY.iterdir():
@@ -180,7 +185,8 @@ def _write_settings(directory: Path, density: float) -> None:
             shutil.copy(path, technology)
     lef = technology / f"{NAME}_stdcells.lef"
     lef.write_text(both_edges(lef.read_text(encoding="utf-8")), encoding="utf-8")
-    shutil.copy(technology / f"{NAME}.par", directory / "layout" / f"{TOP}.par")
+    parameters = (technology / f"{NAME}.par").read_text(encoding="utf-8")
+    (directory / "layout" / f"{TOP}.par").write_text(with_seed(parameters, seed), encoding="utf-8")
     paths = {
         "projectpath": directory,
         "techdir": technology,
@@ -200,6 +206,20 @@ def _write_settings(directory: Path, density: float) -> None:
     )
     (directory / "layout" / f"{TOP}.cfg2").write_text(_ROUTE, encoding="utf-8")
     (directory / "log" / "synth.log").touch()
+
+
+def with_seed(parameters: str, seed: int) -> str:
+    """Return GrayWolf's parameters with another seed.
+
+    Raises
+    ------
+    InputError
+        They have none.
+    """
+    found, count = _SEED.subn(rf"\g<1>{seed}", parameters)
+    if count != 1:
+        raise InputError(f"parameters of GrayWolf must have one random.seed, not {count}")
+    return found
 
 
 def _buffer(block: Block, directory: Path) -> None:

@@ -19,6 +19,7 @@ from gscn.rtl_gen.layout.extracted import FILLER, changes, differences, gates_of
 from gscn.rtl_gen.layout.flow import (
     DENSITY,
     NAME,
+    SEED,
     TECHNOLOGY,
     TOP,
     call,
@@ -40,6 +41,8 @@ from gscn.rtl_gen.layout.timing import (
 from gscn.rtl_gen.liberty import DEFAULT_LIBERTY
 from gscn.system.cache import temporary_folder
 
+PLACEMENTS = 8
+"""That are tried: whether qrouter gets through depends on chance."""
 _CLOCK_NET = re.compile(rf"{CLOCK}(_hier\d+)?(_bF\$buf\d+)?")
 """The clock's net, and those behind its buffers as `blifFanout` calls them."""
 
@@ -81,8 +84,8 @@ class Layout:
     nets: int
     lost_nets: int
     """Nets for which qrouter wrote more wire than there is (`parasitics.Tree.is_lost`)."""
-    violations: int
-    """Of rules of layout, by Magic."""
+    placement: int
+    """How many placements it took, this one included, until one was the netlist by the rules."""
     clocking: Clocking
     before: Timing
     """Placed, without wires."""
@@ -122,6 +125,9 @@ def _timing(values: Mapping[str, Any]) -> Timing:
 def measure_layout(verilog: str, top: str, density: float = DENSITY) -> Layout:
     """Place and route a module and return its figures.
 
+    Of the first placement, by its seed, that after routing is the netlist, by its cells and by what
+    wires connect as Magic says, and violates no rule of layout.
+
     Parameters
     ----------
     verilog
@@ -135,24 +141,42 @@ def measure_layout(verilog: str, top: str, density: float = DENSITY) -> Layout:
     ------
     InputError
         A tool is missing or ends with an error; the module's registers cannot be scanned; or
-        what is laid out is not the netlist: by its cells, or by what wires connect, as Magic says.
+        there is no such placement among `PLACEMENTS`.
     """
     check_flow()
     block = make_block(verilog, top, DEFAULT_LIBERTY)
-    with temporary_folder("gscn-layout-") as directory:
-        lay_out(block, directory, density)
-        violations, spice = check_layout(directory)
-        layout = directory / "layout"
-        placed = read_def((layout / f"{TOP}.def").read_text(encoding="utf-8"))
-        wrong = [f"{net} has no wire" for net in placed.unrouted]
-        wrong += differences(read_spice(spice, TOP), placed.nets)
-        wrong += changes(block.gates, gates_of(placed).values())
-        if wrong:
-            raise InputError(f"what is laid out must be the netlist, but {wrong[0]}")
-        trees = read_trees((layout / f"{TOP}.rc").read_text(encoding="utf-8"))
-        sizes = read_sizes((TECHNOLOGY / f"{NAME}_stdcells.lef").read_text(encoding="utf-8"))
-        before, after = _time(block, placed, trees, directory)
-    return summary(block, placed, trees, sizes, violations=violations, timings=(before, after))
+    wrong: list[str] = []
+    for placement in range(1, PLACEMENTS + 1):
+        with temporary_folder("gscn-layout-") as directory:
+            lay_out(block, directory, density, SEED + placement - 1)
+            placed, wrong = _checked(block, directory)
+            if not wrong:
+                return _measured(block, placed, directory, placement)
+        logger.info("placement %d is given up: %s", placement, wrong[0])
+    raise InputError(
+        f"one of {PLACEMENTS} placements must be the netlist by the rules, but of the last one "
+        f"{wrong[0]}"
+    )
+
+
+def _checked(block: Block, directory: Path) -> tuple[Placed, list[str]]:
+    """Return what is laid out, and what is wrong with it."""
+    violations, spice = check_layout(directory)
+    placed = read_def((directory / "layout" / f"{TOP}.def").read_text(encoding="utf-8"))
+    wrong = [f"{net} has no wire" for net in placed.unrouted]
+    wrong += differences(read_spice(spice, TOP), placed.nets)
+    wrong += changes(block.gates, gates_of(placed).values())
+    if violations:
+        wrong.append(f"Magic finds {violations} violations of rules")
+    return placed, wrong
+
+
+def _measured(block: Block, placed: Placed, directory: Path, placement: int) -> Layout:
+    """Return the figures of a layout that is right."""
+    trees = read_trees((directory / "layout" / f"{TOP}.rc").read_text(encoding="utf-8"))
+    sizes = read_sizes((TECHNOLOGY / f"{NAME}_stdcells.lef").read_text(encoding="utf-8"))
+    timings = _time(block, placed, trees, directory)
+    return summary(block, placed, trees, sizes, placement=placement, timings=timings)
 
 
 def _time(
@@ -189,7 +213,7 @@ def summary(
     trees: list[Tree],
     sizes: Mapping[str, tuple[float, float]],
     *,
-    violations: int,
+    placement: int,
     timings: tuple[Timing, Timing],
 ) -> Layout:
     """Return the figures of what was placed and routed.
@@ -204,7 +228,7 @@ def summary(
         Its wires.
     sizes
         Width and height of each kind of cell, micrometres.
-    violations
+    placement
         As in `Layout`.
     timings
         Without wires and with them.
@@ -238,7 +262,7 @@ def summary(
         vias=placed.vias,
         nets=len(placed.nets),
         lost_nets=sum(tree.is_lost for tree in trees),
-        violations=violations,
+        placement=placement,
         clocking=block.clocking,
         before=timings[0],
         after=timings[1],

@@ -10,6 +10,7 @@ from benchmarks import layout
 from benchmarks.pages import load
 from gscn.hw.dense.dense_pe import DensePe
 from gscn.hw.pe.worker import Worker
+from gscn.rtl_gen.layout.measure import PLACEMENTS
 from tests.rtl_gen.layout.test_measure import small_layout
 
 
@@ -61,10 +62,10 @@ def test_the_command_writes_the_figures_of_the_parts_that_it_is_given(monkeypatc
         layout.main(["Cluster"])
 
 
-def test_the_record_is_of_layouts_without_violations():
+def test_the_record_is_of_layouts_that_were_right():
     found = layout.layouts(load("layout")["data"])
     assert tuple(found) == layout.PARTS
     for one in found.values():
-        assert one.violations == 0
+        assert 1 <= one.placement <= PLACEMENTS
         assert one.after.registers.delay_ns > one.before.registers.delay_ns
         assert one.utilisation <= 1

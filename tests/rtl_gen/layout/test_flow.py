@@ -40,6 +40,13 @@ def test_a_density_that_cannot_be_is_refused(density, tmp_path):
         flow.lay_out(BLOCK, tmp_path, density)
 
 
+def test_a_seed_replaces_that_of_the_technology():
+    text = "*random.seed\t : 12345\nTWMC*chip.aspect.ratio : 0.75\n"
+    assert flow.with_seed(text, 7) == text.replace("12345", "7")
+    with pytest.raises(InputError, match=r"must have one random\.seed, not 0"):
+        flow.with_seed("TWMC*chip.aspect.ratio : 0.75\n", 7)
+
+
 def test_a_tool_that_fails_is_named_with_its_last_words(monkeypatch, tmp_path):
     monkeypatch.setattr(flow, "run_supervised", lambda *_, **__: done("first\nlast\n", 3))
     with pytest.raises(InputError, match=r"placement\.sh must end well, but ended with 'last'"):
