@@ -337,6 +337,7 @@ def step_input(inputs, c, workers, word_depth, bank_cleared, d, image, sizes):
     me, tables, walker = inputs.inputs[c], inputs.tables[c], inputs.walkers[c]
     marks, queues, jobs = inputs.marks[c], inputs.queues[c], inputs.jobs[c]
     readers, expanders = inputs.readers[c], inputs.expanders[c]
+    me.ready = have_room(queues, jobs.shape[1]) and not me.given
     idle = marks.reports == 0
     reports = is_reporting(marks, workers.shape[0])
     names = walker.active and has_room(walker)
@@ -373,7 +374,6 @@ def step_input(inputs, c, workers, word_depth, bank_cleared, d, image, sizes):
     if me.given:
         me.given = 0
         push_job(queues, jobs)
-    me.ready = have_room(queues, jobs.shape[1])
     offer_bursts(inputs, c, sizes)
 
 

@@ -14,7 +14,7 @@ JOB_QUEUES = record(level=len(QUEUES), head=len(QUEUES))
 
 @borrowing
 def have_room(queues, depth):
-    """Return whether a job is taken in the next cycle.
+    """Return whether another job may be taken in the next cycle, at the beginning of a cycle.
 
     All queues have room, and of no job before are there pieces of the stream to be found.
     """

@@ -42,7 +42,7 @@ class ClusterInput(wiring.Component):
     Timing
     ------
     - Latency: `LATENCY` from `data` to `o`.
-    - Throughput: one word per cycle.
+    - Throughput: one word per cycle, a job every other cycle.
     - Combinational: `o.ready` -> `o.valid`, `state`, `ends_job`; `levels` -> `o.valid`; `d` ->
       `row_keys`, `row_step`.
     - Reset: no job; outputs 0, but `job.ready` = 1 and `load` meaningless.
@@ -226,13 +226,15 @@ class ClusterInput(wiring.Component):
                 queue.i.p[field].eq(again if field == "again" else job[field]) for field, _ in shape
             ]
         # not before all that the stream of the jobs before will read is known: jobs given early are
-        # jobs that no other cluster can take when it is out of work
-        m.d.comb += self.job.ready.eq(
-            Cat(queue.i.ready for queue in queues).all() & ~tables.stream_jobs.valid
+        # jobs that no other cluster can take when it is out of work. As all of it was a cycle ago:
+        # it is far from one queue to the others
+        room, takes = Signal(init=1), Signal()
+        m.d.comb += [self.job.ready.eq(room), takes.eq(self.job.valid & room)]
+        m.d.sync += room.eq(
+            Cat(queue.i.ready for queue in queues).all() & ~tables.stream_jobs.valid & ~takes
         )
         for queue in queues:
-            wanted = job.streams | (queue is queues[-1])
-            m.d.comb += queue.i.valid.eq(self.job.valid & self.job.ready & wanted)
+            m.d.comb += queue.i.valid.eq(takes & (job.streams | (queue is queues[-1])))
 
     def _join_channels(self, m, readers, tables):
         """Drive the read channels."""
