@@ -131,7 +131,7 @@ class RangeLookupChecker(Checker):
         dut, m, word = self.dut, self.m, self.dut.i.p
         is_mac = word.kind == WordKind.MAC
         number, key, last = Signal.like(word.rows), Signal.like(word.key), Signal()
-        next_key, next_offset = Signal.like(key), Signal.like(word.offset)
+        next_key, offset = Signal.like(key), Signal.like(word.offset)
         seen = Signal(fiber_layout(dut.config), name="seen")
         m.d.comb += [
             key.eq(Mux(number == 0, word.key, next_key)),
@@ -139,7 +139,7 @@ class RangeLookupChecker(Checker):
             seen.kind.eq(word.kind),
             seen.job_end.eq(word.job_end),
             seen.value.eq(word.value),
-            seen.offset.eq(Mux(number == 0, word.offset, next_offset)),
+            seen.offset.eq(Mux(number == 0, word.offset, offset + dut.row_step)),
         ]
         begun = Signal.like(word, name="begun")
         with m.If(looks_up):
@@ -147,18 +147,15 @@ class RangeLookupChecker(Checker):
                 begun.eq(word),
                 number.eq(Mux(last, 0, number + 1)),
                 next_key.eq(key + dut.row_keys),
-                next_offset.eq(seen.offset + dut.row_step),
+                offset.eq(seen.offset),
             ]
         same = Value.cast(word) == Value.cast(begun)
         self.assume((number == 0) | (dut.i.valid & same))
         self.invariant((number == 0) | ((begun.kind == WordKind.MAC) & (number <= begun.rows)))
         probe, resumed = self.probe, self.probe.signal("resumed")
         self.invariant((probe.signal("row") == number) & (resumed == (number != 0)))
-        self.invariant(
-            ~resumed
-            | ((probe.signal("next_key") == next_key)
-               & (probe.signal("next_offset") == next_offset))
-        )  # fmt: skip
+        before = word.shape()(probe.signal("found")).offset
+        self.invariant(~resumed | ((probe.signal("next_key") == next_key) & (before == offset)))
         return seen, key, (key + word.span)[: len(key)], last
 
     def _followed(self, name: str, reads: Value, at: Value, decided: int) -> tuple[Value, Value]:

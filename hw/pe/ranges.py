@@ -97,13 +97,13 @@ class RangeLookup(wiring.Component):
         row = Signal(ROWS_WIDTH)
         resumed = Signal()
         next_key = Signal.like(key, reset_less=True)
-        next_offset = Signal.like(offset, reset_less=True)
+        found = Signal.like(word, reset_less=True)  # what was looked up before, without its keys
         is_mac = word.kind == WordKind.MAC
         last = ~is_mac | (row == word.rows)
         takes = self.i.valid & room
         m.d.comb += [
             key.eq(Mux(resumed, next_key, word.key)),
-            offset.eq(Mux(resumed, next_offset, word.offset)),
+            offset.eq(Mux(resumed, found.offset + self.row_step, word.offset)),
             self.i.ready.eq(room & last),
         ]
         with m.If(takes):
@@ -111,7 +111,10 @@ class RangeLookup(wiring.Component):
                 row.eq(Mux(last, 0, row + 1)),
                 resumed.eq(~last),
                 next_key.eq(key + self.row_keys),
-                next_offset.eq(offset + self.row_step),
+                found.kind.eq(word.kind),
+                found.job_end.eq(word.job_end),
+                found.value.eq(word.value),
+                found.offset.eq(offset),
             ]
 
         # -- the directory, twice
@@ -131,16 +134,8 @@ class RangeLookup(wiring.Component):
             bounds.append(read.data)
 
         # -- what it says
-        found = Signal.like(word, reset_less=True)  # `answers` tells whether it counts
         answers = Signal()
         m.d.sync += answers.eq(takes)
-        with m.If(takes):
-            m.d.sync += [
-                found.kind.eq(word.kind),
-                found.job_end.eq(word.job_end),
-                found.value.eq(word.value),
-                found.offset.eq(offset),
-            ]
         fiber = Signal.like(self.o.p)
         m.d.comb += [fiber[name].eq(found[name]) for name in ("kind", "job_end", "value", "offset")]
         m.d.comb += [fiber.start.eq(bounds[0]), fiber.end.eq(bounds[1])]
@@ -161,8 +156,10 @@ class RangeLookup(wiring.Component):
 
         # -- places for what is under way
         free = Signal(range(config.fiber_depth + 1), init=config.fiber_depth)
-        leaves = self.o.valid & self.o.ready
-        m.d.sync += free.eq(free + (compared & ~counts) + leaves - takes)
+        left, leaves = Signal.like(free), self.o.valid & self.o.ready
+        m.d.comb += left.eq(free + (compared & ~counts) - takes)
+        # that a fiber leaves is known last
+        m.d.sync += free.eq(Mux(leaves, left + 1, left))
         m.d.comb += [room.eq(free != 0), self.active.eq(free != config.fiber_depth)]
         return m
 

@@ -43,7 +43,7 @@ MUTANTS = [
         "RangeLookup",
         ("taken", "self.i.ready.eq(room & last)", "self.i.ready.eq(last)"),
         ("taken", "(row == word.rows)", "(row + 1 >= word.rows)"),
-        ("taken", "(compared & ~counts) + leaves", "leaves"),
+        ("taken", "free + (compared & ~counts)", "free"),
         ("order", "found.offset.eq(offset)", "found.offset.eq(word.offset)"),
         ("order", "Mux(leaves, after(read_place), read_place)", "read_place + leaves"),
         ("order", "Mux(counts, after(place), place)", "place"),
@@ -57,7 +57,7 @@ MUTANTS = [
         ("marks", "Cat(found.kind != WordKind.MAC, *unequal)", "Cat(*unequal)"),
         ("held", "self.o.valid.eq(level != 0)", "self.o.valid.eq((level != 0) & ~comes)"),
         ("held", "first if ahead else read_place", "first"),
-        ("room", "(compared & ~counts) + leaves", "compared + leaves"),
+        ("room", "(compared & ~counts) - takes", "compared - takes"),
         ("room", "write.en.eq(comes)", "write.en.eq(1)"),
         ("room", "Mux(number == depth - 1, 0, number + 1)", "number + 1"),
         ("active", "free != config.fiber_depth)", "free < config.fiber_depth - 1)"),
@@ -238,7 +238,7 @@ MUTANTS = [
         ),
         ("queued", "(completes & ~follows) | ends", "(completes & ~follows) | enters | ends"),
         ("empty", "self.empty.eq((level == 0) & ~begun)", "self.empty.eq(level == 0)"),
-        ("taken", "self.i.ready.eq(~flushing & ~full)", "self.i.ready.eq(~flushing)"),
+        ("taken", "room.eq(~fills & ~flushes)", "room.eq(~flushes)"),
     ),
     # what no burst of 32 bytes can show
     *of(
