@@ -132,6 +132,7 @@ class ResultWriterChecker(Checker):
         self.invariant(~began | (self.probe.signal("open_place") == place))
         self.invariant(self.probe.signal("flushing") == flushes)
         self.invariant(self.probe.signal("full") == (stored == depth))
+        self.invariant(self.probe.signal("room") == (~flushes & (stored < depth)))
         self.reach(follower.is_next & leaves & (promised == 2))
 
     def _put_together(self, slots: int, takes: Value, enters: Value, fresh: Value) -> Value:

@@ -84,25 +84,32 @@ class ResultWriter(wiring.Component):
         follows = Signal()  # it is the next one of the burst of the beat before
         level = Signal(range(depth + 1))
         full = Signal()
+        room = Signal(init=1)  # neither of these two: what waits for it is far away
         fresh = ~begun | self.i.p.turns
-        enters, completes = Signal(), Signal()
+        enters, completes, ends = Signal(), Signal(), Signal()
         leaves = self.o.valid & self.o.ready
+        fills, flushes = Signal(), Signal()
         m.d.comb += [
             # whether the row begins a beat or not: so what it waits for is in registers
-            self.i.ready.eq(~flushing & ~full),
-            enters.eq(self.i.valid & self.i.ready),
+            self.i.ready.eq(room),
+            enters.eq(self.i.valid & room),
             completes.eq(begun & ~full & (flushing | (self.i.valid & self.i.p.turns))),
+            ends.eq(flushing & ~begun),
             self.empty.eq((level == 0) & ~begun),
+            fills.eq((full | (completes & (level == depth - 1))) & ~leaves),
+            flushes.eq(Mux(enters, self.i.p.last, flushing & ~ends)),
         ]
         with m.If(enters):
-            m.d.sync += [begun.eq(1), open_place.eq(place), flushing.eq(self.i.p.last)]
+            m.d.sync += [begun.eq(1), open_place.eq(place)]
             with m.If(fresh):
                 m.d.sync += follows.eq(self.i.p.follows)
         with m.Elif(completes):
             m.d.sync += begun.eq(0)
         m.d.sync += [
             level.eq(level + completes - leaves),
-            full.eq((full | (completes & (level == depth - 1))) & ~leaves),
+            full.eq(fills),
+            flushing.eq(flushes),
+            room.eq(~fills & ~flushes),
         ]
         self._keep(m, depth, fresh=fresh, enters=enters, completes=completes)
         m.d.comb += self.o.valid.eq(level != 0)
@@ -112,9 +119,7 @@ class ResultWriter(wiring.Component):
         wiring.connect(m, commands.o, wiring.flipped(self.command))
         first = Signal.like(place, reset_less=True)
         beats = Signal(range(config.burst_beats + 1))  # 0: no burst begun
-        ends = Signal()
         m.d.comb += [
-            ends.eq(flushing & ~begun),
             # it has room: no more bursts than beats
             commands.i.valid.eq((beats != 0) & ((completes & ~follows) | ends)),
             commands.i.p.addr.eq(first << beat_bits),
@@ -125,7 +130,7 @@ class ResultWriter(wiring.Component):
             with m.If(commands.i.valid | (beats == 0)):
                 m.d.sync += first.eq(open_place)
         with m.Elif(ends):
-            m.d.sync += [beats.eq(0), flushing.eq(0)]
+            m.d.sync += beats.eq(0)
         return m
 
     def _keep(self, m, depth, *, fresh, enters, completes):

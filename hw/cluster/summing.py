@@ -16,6 +16,11 @@ _ADDENDS = 4
 """Rows of sums that are added between two registers."""
 
 
+def _signs(row):
+    """Return the signs of a row of sums."""
+    return Cat(one.sum[-1] for one in row)
+
+
 class SummingDrain(wiring.Component):
     """Drain jobs in order: add the rows of sums of all PEs and of the rest of the team.
 
@@ -45,7 +50,7 @@ class SummingDrain(wiring.Component):
     Attributes
     ----------
     tiles : In(stream.Signature(tile_layout(config)))
-        Announced drains.
+        Announced drains, each a cycle before any PE has finished it, or earlier.
     d : In(PASS)
         The pass.
     job_end : In(config.pes)
@@ -71,7 +76,7 @@ class SummingDrain(wiring.Component):
     done : Out(1)
         A job is over (pulse).
     overflow : Out(1)
-        A total left the accumulator's width (pulse).
+        A sum left the accumulator's width (pulse, in the cycle after its row leaves at the latest).
     busy : Out(1)
         A finished job is not over.
     initialized : Out(1)
@@ -109,6 +114,23 @@ class SummingDrain(wiring.Component):
             }
         )
 
+    def _queue_tiles(self, m):
+        """Return the queue of announced drains, all of which but the last one may be in it.
+
+        That one is in a register, as whether there is one is known late.
+        """
+        shape = tile_layout(self.config)
+        m.submodules.tiles_queue = tiles = StreamFIFO(shape=shape, depth=self.TILES - 1)
+        newest, waits = Signal(shape, name="newest", reset_less=True), Signal(name="waits")
+        m.d.comb += [
+            self.tiles.ready.eq(~waits | tiles.i.ready),
+            tiles.i.valid.eq(waits),
+            tiles.i.p.eq(newest),
+        ]
+        with m.If(self.tiles.ready):
+            m.d.sync += [waits.eq(self.tiles.valid), newest.eq(self.tiles.p)]
+        return tiles
+
     def _finished(self, m, takes):
         """Return whether all PEs have finished the oldest job; they may be jobs apart."""
         ends = [Signal(range(self.TILES + 2), name=f"ends{pe}") for pe in range(self.config.pes)]
@@ -122,30 +144,38 @@ class SummingDrain(wiring.Component):
         return finished, some
 
     def _add(self, m, first, second, name):
-        """Return two rows of sums added, and which of them left their width."""
+        """Return two rows of sums added, and of each exact sum the bit above its width."""
         width = self.config.acc_width
         total = Signal(sums_layout(self.config), name=name)
-        beyond = []
+        above = []
         for lane in range(self.config.drain_width):
             wide = Signal(width + 1, name=f"{name}_wide{lane}")
             m.d.comb += [
                 wide.eq(first[lane].sum + second[lane].sum),
                 total[lane].sum.eq(wide[:width]),
             ]
-            beyond.append(wide[width] != wide[width - 1])
+            above.append(wide[width])
             if self.config.floats:
                 m.d.comb += total[lane].special.eq(first[lane].special | second[lane].special)
-        return total, Cat(beyond)
+        return total, Cat(above)
 
     def _add_all(self, m, rows, name):
-        """Return rows of sums added in pairs, and in which places a sum left its width."""
+        """Return rows of sums added in pairs, the bits above them, and what left its width before.
+
+        It is for registers behind them to say whether the last ones have left theirs, as sums take
+        most of a cycle.
+        """
         if len(rows) == 1:
-            return rows[0], 0
+            return rows[0], 0, 0
         half = len(rows) // 2
-        first, first_wide = self._add_all(m, rows[:half], f"{name}_low")
-        second, second_wide = self._add_all(m, rows[half:], f"{name}_high")
-        total, wide = self._add(m, first, second, name)
-        return total, wide | first_wide | second_wide
+        beyond = 0
+        halves = []
+        for part, its_name in ((rows[:half], f"{name}_low"), (rows[half:], f"{name}_high")):
+            added, above, before = self._add_all(m, part, its_name)
+            halves.append(added)
+            if len(part) > 1:
+                beyond |= before | (above ^ _signs(added))
+        return *self._add(m, *halves, name), beyond
 
     def _add_pes(self, m, flight, moves):
         """Return the rows of all PEs added: a register behind the PEs, and after each step."""
@@ -158,16 +188,25 @@ class SummingDrain(wiring.Component):
 
         # what a memory answers, late, is not added in the same cycle
         rows = [hold(row, f"pe{number}") for number, row in enumerate(self.sums)]
-        beyond = 0
+        beyond = []
         for level in range(1, len(flight) - 1):
             added = []
             for start in range(0, len(rows), _ADDENDS):
                 name = f"sum{level}_{len(added)}"
-                total, wide = self._add_all(m, rows[start : start + _ADDENDS], name)
+                group = rows[start : start + _ADDENDS]
+                total, above, before = self._add_all(m, group, name)
                 added.append(hold(total, name))
-                beyond |= Mux(flight[level] & moves, wide, 0)
+                if len(group) > 1:
+                    left = hold(above, f"{name}_above") ^ _signs(added[-1])
+                    if len(group) > 2:
+                        left |= hold(before, f"{name}_beyond")
+                    beyond.append(Mux(flight[level + 1], left, 0))
             rows = added
-        return rows[0], beyond
+        if not beyond:
+            return rows[0], 0
+        moved = Signal()
+        m.d.sync += moved.eq(moves)
+        return rows[0], Cat(beyond).any() & moved
 
     def _keep(self, m, newest, kept_there):
         """Return the oldest row of all PEs: the newest one, or the one that is kept beside it."""
@@ -195,9 +234,8 @@ class SummingDrain(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        m.submodules.tiles_queue = tiles = StreamFIFO(shape=tile_layout(config), depth=self.TILES)
+        tiles = self._queue_tiles(m)
         m.submodules.chain = chain = StreamFIFO(shape=sums_layout(config), depth=self.CHAIN_DEPTH)
-        wiring.connect(m, wiring.flipped(self.tiles), tiles.i)
         wiring.connect(m, wiring.flipped(self.chain_i), chain.i)
         tile = tiles.o.p
         m.d.comb += self.tile.eq(tile)
@@ -227,13 +265,13 @@ class SummingDrain(wiring.Component):
         newest, beyond = self._add_pes(m, flight, moves)
         own = self._keep(m, newest, kept_there)
         m.d.sync += kept_there.eq((flight[-1] | kept_there) & ~enters)
-        total, wide = self._add(m, own, chain.o.p, "total")
-        row, own_beyond = Signal(sums_layout(config), reset_less=True), Signal.like(wide)
-        # rows that are not of the total yet leave a cycle later at least
-        m.d.sync += own_beyond.eq(beyond)
-        m.d.sync += self.overflow.eq(own_beyond.any() | (enters & ~last & wide.any()))
+        total, total_above = self._add(m, own, chain.o.p, "total")
+        row, above = Signal(sums_layout(config), reset_less=True), Signal.like(total_above)
+        added, tells = Signal(), Signal()
+        m.d.comb += tells.eq(beyond | (added & (above != _signs(row))))
+        m.d.sync += [added.eq(enters & ~last), self.overflow.eq(tells)]
         with m.If(enters):
-            m.d.sync += row.eq(Mux(last, own, total))
+            m.d.sync += [row.eq(Mux(last, own, total)), above.eq(total_above)]
         m.d.sync += total_there.eq(enters | (total_there & ~total_leaves))
         m.d.comb += [
             self.o.p.eq(row),
@@ -277,6 +315,7 @@ class SummingDrain(wiring.Component):
                     m.d.comb += takes.eq(1)
                     m.next = "WALK"
             with m.State("WALK"):
+                # little decides it, as the PEs' memories are far away
                 m.d.comb += [asks.eq(1), reads.eq(moves), walk.en.eq(moves)]
                 with m.If(moves & walk.last):
                     m.d.sync += self.drain.bank.eq(~self.drain.bank)

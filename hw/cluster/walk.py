@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -95,25 +95,28 @@ class TileWalk(wiring.Component):
         bases = [Signal.like(place, name=f"base{n}") for n in range(len(loops))]
         m.d.comb += [self.place.eq(place), bases[0].eq(place)]
 
-        def restart(count):
-            """Let the innermost loops begin."""
-            for left, end, (many, _) in zip(lefts[:count], ends, loops, strict=False):
-                m.d.sync += [left.eq(many), end.eq(many == 1)]
-
-        before = 1
-        for number, (left, base, end) in enumerate(zip(lefts, bases, ends, strict=True)):
-            stepped = Signal.like(place, name=f"stepped{number}")
-            m.d.comb += stepped.eq(base + loops[number][1])
-            steps = Signal(name=f"steps{number}")
-            m.d.comb += steps.eq(self.en & before & ~end)
-            with m.If(steps):
-                m.d.sync += [left.eq(left - 1), end.eq(left == 2), place.eq(stepped)]
-                restart(number)
-                m.d.sync += [inner.eq(stepped) for inner in bases[1 : number + 1]]
+        # what the next values are does not wait for whether the walk goes on: `en` is often late
+        before = Const(1)  # all loops within have ended
+        befores = [before]
+        for left, end, (many, _) in zip(lefts, ends, loops, strict=True):
+            restarts = self.begin | (before & end)
+            with m.If(self.begin | (self.en & before)):
+                m.d.sync += [
+                    left.eq(Mux(restarts, many, left - 1)),
+                    end.eq(Mux(restarts, many == 1, left == 2)),
+                ]
             before = before & end
+            befores.append(before)
         m.d.comb += self.last.eq(before)
-        with m.If(self.begin):
-            m.d.sync += place.eq(self.first)
-            m.d.sync += [base.eq(self.first) for base in bases[1:]]
-            restart(len(loops))
+
+        # the innermost loop that goes on says where those within it go on from
+        after = None
+        for number in reversed(range(len(loops))):
+            stepped = Signal.like(place, name=f"stepped{number}")
+            m.d.comb += stepped.eq(bases[number] + loops[number][1])
+            after = stepped if after is None else Mux(ends[number], after, stepped)
+            with m.If(self.begin | (self.en & befores[number])):
+                m.d.sync += (bases[number] if number else place).eq(
+                    Mux(self.begin, self.first, after)
+                )
         return m

@@ -208,6 +208,8 @@ class Sums(wiring.Component):
         """Store the sums, and drain them; return what the place held that was read two cycles ago.
 
         Reads and writes of the drain side are those of a row of a bank, all others of one memory.
+        The command of the drain side comes from far away: it addresses a bank whenever no product
+        does, so that only whether the bank is read has to wait for it.
         """
         drain, lanes = self.drain, self.config.drain_width
         clears = Signal()
@@ -227,15 +229,16 @@ class Sums(wiring.Component):
         data = []
         for bank in range(2):
             drains, clears_bank = drain.en & (drain.bank == bank), clears & (cleared_bank == bank)
+            adds = reading.en & (read_bank == bank)
             for lane in range(lanes):
                 m.submodules[f"bank{bank}_{lane}"] = memory = Ram(
                     shape=self._stored_width, depth=sum_rows(self.config)
                 )
                 read, write = memory.read, memory.write
-                reads = reading.en & (read_bank == bank) & (read_lane == lane)
+                reads = adds & (read_lane == lane)
                 writes = writing.en & (write_bank == bank) & (write_lane == lane)
                 m.d.comb += [
-                    read.addr.eq(Mux(drains, drain.row, read_row)),
+                    read.addr.eq(Mux(adds, read_row, drain.row)),
                     read.en.eq(drains | reads),
                     write.addr.eq(Mux(clears_bank, cleared_row, write_row)),
                     write.data.eq(Mux(clears_bank, 0, written)),
