@@ -52,9 +52,9 @@ PLACER_LATENCY = 2
 """`hw.cluster.placer.WordPlacer.LATENCY`: from an item to its word."""
 DEALER_LATENCY = 0
 """`hw.cluster.dealer.Dealer.LATENCY`: from a word to a PE's."""
-INPUT_LATENCY = TABLE_LATENCY + QUEUE_LATENCY + PLACER_LATENCY + DEALER_LATENCY
-"""`hw.cluster.cluster_input.ClusterInput.LATENCY`: from a beat of a table to a word of a job that
-it lets in; one more from a beat of the stream, by `PIECE_LATENCY` and `VECTOR_LATENCY`."""
+INPUT_LATENCY = PIECE_LATENCY + VECTOR_LATENCY + PLACER_LATENCY + DEALER_LATENCY
+"""`hw.cluster.cluster_input.ClusterInput.LATENCY`: from a beat of the stream to a word of it;
+a beat of a table lets in a job no sooner."""
 
 # -- PE
 RANGE_LATENCY = 3
