@@ -40,10 +40,10 @@ each by itself; `make layout`. Every figure is read back from what the tools wro
   in flip-flops; where the PE has them in a memory, that is in no figure here.
 * **How.** Yosys and `abc` as for [area.md](area.md), flattened; `blifFanout` adds buffers, the
   clock's too, for {fanout} loads at most, and makes cells stronger; GrayWolf places at a density of
-  {density}; qrouter routes in 6 metals, without its rounds of improvement. Nothing is optimised
-  after placement: no cell is resized for the wires that it got. The layout is that of the first of
-  {placements} seeds of the placer in which what follows holds; qrouter leaves nets in pieces in
-  some.
+  {density}; qrouter routes in 6 metals, without its rounds of improvement; vias that it has lost
+  are put back in nets that Magic finds in pieces. Nothing is optimised after placement: no cell is
+  resized for the wires that it got. The layout is that of the first of {placements} seeds of the
+  placer in which what follows holds; in some qrouter leaves wires that break rules.
 * **Checked.** Magic finds no violation of the technology's rules of layout (cells as the LEF has
   them, without their insides), and what it extracts from the geometry connects the pins that the
   netlist connects, and no others. Placed cells are those of the netlist but for buffers and

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gscn.errors import InputError
@@ -15,6 +15,29 @@ _UNITS = re.compile(r"^UNITS DISTANCE MICRONS (\d+) ;", re.MULTILINE)
 _AREA = re.compile(r"^DIEAREA((?: \( -?\d+ -?\d+ \)){2}) ;", re.MULTILINE)
 _STEP = re.compile(r"\(\s*(-?\d+|\*)\s+(-?\d+|\*)\s*\)|([A-Za-z]\w*)")
 _PIN = re.compile(r"\(\s*(\S+)\s+(\S+)\s*\)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wire:
+    """A straight wire, in units of the DEF."""
+
+    layer: str
+    start: tuple[int, int]
+    end: tuple[int, int]
+
+    @property
+    def length(self) -> int:
+        """From end to end, between the middles of both."""
+        return sum(abs(b - a) for a, b in zip(self.start, self.end, strict=True))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Via:
+    """Where a net goes from one layer to the next."""
+
+    name: str
+    """As the technology calls it: `M2_M1`."""
+    at: tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,9 +126,15 @@ def read_def(text: str) -> Placed:
     for one in _section(text, "NETS"):
         head, _, routes = one.partition("+ ROUTED")
         name, _, pins = head.partition(" ")
-        length, vias = _wires(routes, scale)
+        wires, vias = read_routes(routes)
+        length: Counter[str] = Counter()
+        for wire in wires:
+            length[wire.layer] += wire.length / scale
         nets[name.strip()] = Net(
-            pins=tuple(_PIN.findall(pins)), length=length, vias=vias, is_routed=bool(routes)
+            pins=tuple(_PIN.findall(pins)),
+            length=dict(length),
+            vias=len(vias),
+            is_routed=bool(routes),
         )
     return Placed(
         width=(corners[2] - corners[0]) / scale,
@@ -126,22 +155,22 @@ def _section(text: str, name: str) -> Iterator[str]:
     yield from (" ".join(item.split()) for item in items)
 
 
-def _wires(routes: str, scale: int) -> tuple[dict[str, float], int]:
-    """Return micrometres by layer and the number of vias of a net's routes."""
-    length: Counter[str] = Counter()
-    vias = 0
+def read_routes(routes: str) -> tuple[list[Wire], list[Via]]:
+    """Return the wires and vias of a net, from what follows `+ ROUTED`."""
+    wires, vias = [], []
     for path in re.split(r"\bNEW\b", routes):
         layer, _, rest = path.strip().partition(" ")
-        here: Sequence[int] | None = None
+        here: tuple[int, int] | None = None
         for x, y, via in _STEP.findall(rest):
-            if via:
-                vias += 1
+            if via and here is not None:
+                vias.append(Via(name=via, at=here))
                 continue
-            there = [
-                here[axis] if value == "*" and here is not None else int(value)
-                for axis, value in enumerate((x, y))
-            ]
+            there = (_coordinate(x, 0, here), _coordinate(y, 1, here))
             if here is not None:
-                length[layer] += sum(abs(b - a) for a, b in zip(here, there, strict=True)) / scale
+                wires.append(Wire(layer=layer, start=here, end=there))
             here = there
-    return dict(length), vias
+    return wires, vias
+
+
+def _coordinate(text: str, axis: int, before: tuple[int, int] | None) -> int:
+    return before[axis] if text == "*" and before is not None else int(text)

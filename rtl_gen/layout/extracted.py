@@ -59,10 +59,10 @@ def read_spice(text: str, top: str) -> dict[str, set[tuple[str, str]]]:
     return dict(nets)
 
 
-def differences(
+def broken(
     extracted: Mapping[str, Collection[tuple[str, str]]], nets: Mapping[str, Net]
-) -> list[str]:
-    """Return what wires connect that nets do not, or do not that nets do; a sentence each.
+) -> dict[str, int]:
+    """Return how many pieces each net is in that is not whole.
 
     Parameters
     ----------
@@ -71,19 +71,40 @@ def differences(
     nets
         The nets that there should be, without power.
     """
-    where = {pin: name for name, pins in extracted.items() for pin in pins}
-    found = []
+    counts = {name: len(pieces) for name, pieces in _pieces(extracted, nets).items()}
+    return {name: count for name, count in counts.items() if count > 1}
+
+
+def differences(
+    extracted: Mapping[str, Collection[tuple[str, str]]], nets: Mapping[str, Net]
+) -> list[str]:
+    """Return what wires connect that nets do not, or do not that nets do; a sentence each.
+
+    Parameters
+    ----------
+    extracted, nets
+        As in `broken`.
+    """
+    found = [f"{name} is in {count} pieces" for name, count in broken(extracted, nets).items()]
     holders: dict[str, str] = {}
-    for name, net in nets.items():
-        pieces = {where.get(pin, f"nothing at {'/'.join(pin)}") for pin in net.pins}
-        if len(pieces) > 1:
-            found.append(f"{name} is in {len(pieces)} pieces")
+    for name, pieces in _pieces(extracted, nets).items():
         for piece in pieces:
             if piece in POWER:
                 found.append(f"{name} is shorted to {piece}")
             elif holders.setdefault(piece, name) != name:
                 found.append(f"{name} is shorted to {holders[piece]}")
     return found
+
+
+def _pieces(
+    extracted: Mapping[str, Collection[tuple[str, str]]], nets: Mapping[str, Net]
+) -> dict[str, set[str]]:
+    """Return what nets of the geometry the pins of each net are on."""
+    where = {pin: name for name, pins in extracted.items() for pin in pins}
+    return {
+        name: {where.get(pin, f"nothing at {'/'.join(pin)}") for pin in net.pins}
+        for name, net in nets.items()
+    }
 
 
 def gates_of(placed: Placed) -> dict[str, Gate]:

@@ -47,7 +47,10 @@ proc lost {{}} {{
   set found {{}}
   set file [open {TOP}_route.rc]
   while {{[gets $file line] >= 0}} {{
-    if {{[string match *ERROR* $line]}} {{ lappend found [lindex [split $line] 0] }}
+    set pins [expr [llength [split $line /]] - 2]
+    if {{[string match *ERROR* $line] || $pins != [lindex $line 3]}} {{
+      lappend found [lindex $line 0]
+    }}
   }}
   close $file
   return $found
@@ -74,8 +77,9 @@ quit
 """As `qrouter::standard_route`, without its rounds that route every net once more, which take twice
 as long as the routing.
 
-A net in which qrouter has gone round in a circle has wires twice, and ends of them that break the
-rules of layout: these are routed again. Written once, as routes are gone when they are written."""
+A net in which qrouter has gone round in a circle has wires twice, pins that its tree has twice or
+not at all, and ends of wires that break the rules of layout: these are routed again. Written once,
+as routes are gone when they are written."""
 _VIOLATIONS = re.compile(r"^violations (\d+)$", re.MULTILINE)
 
 _MAGIC = """\

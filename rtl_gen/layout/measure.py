@@ -15,7 +15,14 @@ from gscn.errors import InputError
 from gscn.rtl_gen.layout.block import Block, make_block
 from gscn.rtl_gen.layout.clocking import CLOCK, Clocking
 from gscn.rtl_gen.layout.def_file import Placed, read_def, read_sizes
-from gscn.rtl_gen.layout.extracted import FILLER, changes, differences, gates_of, read_spice
+from gscn.rtl_gen.layout.extracted import (
+    FILLER,
+    broken,
+    changes,
+    differences,
+    gates_of,
+    read_spice,
+)
 from gscn.rtl_gen.layout.flow import (
     DENSITY,
     NAME,
@@ -27,6 +34,7 @@ from gscn.rtl_gen.layout.flow import (
     check_layout,
     lay_out,
 )
+from gscn.rtl_gen.layout.lost_vias import with_lost_vias
 from gscn.rtl_gen.layout.parasitics import Tree, read_trees, to_spef
 from gscn.rtl_gen.layout.timing import (
     NETLIST,
@@ -160,15 +168,25 @@ def measure_layout(verilog: str, top: str, density: float = DENSITY) -> Layout:
 
 
 def _checked(block: Block, directory: Path) -> tuple[Placed, list[str]]:
-    """Return what is laid out, and what is wrong with it."""
-    violations, spice = check_layout(directory)
-    placed = read_def((directory / "layout" / f"{TOP}.def").read_text(encoding="utf-8"))
+    """Return what is laid out, and what is wrong with it; vias that were lost are put back."""
+    path = directory / "layout" / f"{TOP}.def"
+    violations, extracted, placed = _extracted(directory, path)
+    if nets := broken(extracted, placed.nets):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(with_lost_vias(text, nets), encoding="utf-8")
+        violations, extracted, placed = _extracted(directory, path)
     wrong = [f"{net} has no wire" for net in placed.unrouted]
-    wrong += differences(read_spice(spice, TOP), placed.nets)
+    wrong += differences(extracted, placed.nets)
     wrong += changes(block.gates, gates_of(placed).values())
     if violations:
         wrong.append(f"Magic finds {violations} violations of rules")
     return placed, wrong
+
+
+def _extracted(directory: Path, path: Path) -> tuple[int, dict[str, set[tuple[str, str]]], Placed]:
+    """Return what Magic finds: violations, and what wires connect; and what should be."""
+    violations, spice = check_layout(directory)
+    return violations, read_spice(spice, TOP), read_def(path.read_text(encoding="utf-8"))
 
 
 def _measured(block: Block, placed: Placed, directory: Path, placement: int) -> Layout:

@@ -5,7 +5,7 @@ import pytest
 from gscn.errors import InputError
 from gscn.rtl_gen.layout.block import Gate
 from gscn.rtl_gen.layout.def_file import Net, Placed
-from gscn.rtl_gen.layout.extracted import changes, differences, gates_of, read_spice
+from gscn.rtl_gen.layout.extracted import broken, changes, differences, gates_of, read_spice
 
 SPICE = """\
 * NGSPICE file
@@ -52,7 +52,10 @@ def test_a_netlist_that_is_right_has_no_differences():
     ids=["short", "open", "power", "missing"],
 )
 def test_shorts_and_opens_are_found(old, new, found):
-    assert differences(read_spice(SPICE.replace(old, new), "block"), NETS) == found
+    extracted = read_spice(SPICE.replace(old, new), "block")
+    assert differences(extracted, NETS) == found
+    in_pieces = [sentence for sentence in found if "pieces" in sentence]
+    assert in_pieces == [f"{net} is in {n} pieces" for net, n in broken(extracted, NETS).items()]
 
 
 @pytest.mark.parametrize(

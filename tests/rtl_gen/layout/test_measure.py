@@ -115,25 +115,50 @@ def test_placements_that_all_are_wrong_are_an_error(monkeypatch):
         measure_layout(COUNTER, "counter")
 
 
+@pytest.fixture
+def checked(monkeypatch, tmp_path):
+    """Return `_checked` of a layout: what Magic finds, read or in words, and its DEF."""
+    block, placed = small_block(), dataclasses.replace(small_placed(), nets={})
+    (tmp_path / "layout").mkdir()
+    path = tmp_path / "layout" / "block.def"
+
+    def check(violations, spice, text="def"):
+        path.write_text(text)
+        monkeypatch.setattr(
+            measure, "check_layout", lambda _: (violations, spice(path.read_text()))
+        )
+        found = measure._checked(block, tmp_path)
+        assert found[0] == placed
+        return found[1], path.read_text()
+
+    monkeypatch.setattr(measure, "read_def", lambda _: placed)
+    monkeypatch.setattr(measure, "read_spice", lambda text, _: text)
+    monkeypatch.setattr(measure, "broken", lambda text, _: {"q": 2} if text == "broken" else {})
+    monkeypatch.setattr(measure, "differences", lambda text, _: [text] * (text != "whole"))
+    monkeypatch.setattr(measure, "changes", lambda *_: [])
+    return check
+
+
 @pytest.mark.parametrize(("violations", "spice", "wrong"), [
     (0, "whole", []),
     (3, "whole", ["Magic finds 3 violations of rules"]),
-    (0, "in pieces", ["q is in pieces"]),
+    (0, "shorted", ["shorted"]),
+    (0, "broken", ["broken"]),
 ])  # fmt: skip
-def test_a_layout_is_right_if_it_is_the_netlist_by_the_rules(
-    violations, spice, wrong, monkeypatch, tmp_path
-):
-    block, placed = small_block(), dataclasses.replace(small_placed(), nets={})
-    (tmp_path / "layout").mkdir()
-    (tmp_path / "layout" / "block.def").write_text("def")
-    monkeypatch.setattr(measure, "check_layout", lambda _: (violations, spice))
-    monkeypatch.setattr(measure, "read_def", lambda _: placed)
-    monkeypatch.setattr(measure, "read_spice", lambda text, _: text)
-    monkeypatch.setattr(
-        measure, "differences", lambda text, _: ["q is in pieces"] * (text == "in pieces")
-    )
-    monkeypatch.setattr(measure, "changes", lambda *_: [])
-    assert measure._checked(block, tmp_path) == (placed, wrong)
+def test_a_layout_is_right_if_it_is_the_netlist_by_the_rules(violations, spice, wrong, checked):
+    assert checked(violations, lambda _: spice) == (wrong, "def")
+
+
+def test_lost_vias_of_broken_nets_are_put_back_before_a_layout_is_judged(checked):
+    def spice(text):
+        return "whole" if "M3_M2" in text else "broken"
+
+    lost = "+ ROUTED metal2 ( 0 0 ) ( 80 * )\n  NEW metal3 ( 80 0 ) ( * 90 ) ;\n"
+    text = f"NETS 2 ;\n- o\n{lost}- q\n{lost}END NETS\n"
+    wrong, after = checked(0, spice, text)
+    assert wrong == []
+    assert after.count("M3_M2") == 1
+    assert after.index("M3_M2") > after.index("- q")
 
 
 @pytest.mark.slow
