@@ -47,8 +47,8 @@ proc lost {{}} {{
   set found {{}}
   set file [open {TOP}_route.rc]
   while {{[gets $file line] >= 0}} {{
-    set pins [expr [llength [split $line /]] - 2]
-    if {{[string match *ERROR* $line] || $pins != [lindex $line 3]}} {{
+    set pins [llength [lsort -unique [regexp -all -inline {{[^ ]+/[^ ]+}} $line]]]
+    if {{[string match *ERROR* $line] || $pins <= [lindex $line 3]}} {{
       lappend found [lindex $line 0]
     }}
   }}
@@ -77,9 +77,9 @@ quit
 """As `qrouter::standard_route`, without its rounds that route every net once more, which take twice
 as long as the routing.
 
-A net in which qrouter has gone round in a circle has wires twice, pins that its tree has twice or
-not at all, and ends of wires that break the rules of layout: these are routed again. Written once,
-as routes are gone when they are written."""
+A net in which qrouter has gone round in a circle has wires twice, pins that its tree does not have,
+and ends of wires that break the rules of layout: these are routed again. Written once, as routes
+are gone when they are written."""
 _VIOLATIONS = re.compile(r"^violations (\d+)$", re.MULTILINE)
 
 _MAGIC = """\
@@ -101,6 +101,10 @@ quit -noprompt
 """
 
 logger = logging.getLogger(__name__)
+
+
+class NotRoutedError(InputError):
+    """qrouter has ended with an error, as it does now and then: a matter of the placement."""
 
 
 def missing() -> list[str]:
@@ -164,6 +168,8 @@ def lay_out(block: Block, directory: Path, density: float = DENSITY, seed: int =
 
     Raises
     ------
+    NotRoutedError
+        The router ends with an error.
     InputError
         A tool is missing, or ends with an error.
     """
@@ -178,7 +184,10 @@ def lay_out(block: Block, directory: Path, density: float = DENSITY, seed: int =
     logger.info("placing %d cells", len(block.gates))
     call([str(SCRIPTS / "placement.sh"), "-k", "-d", *arguments], directory)
     logger.info("routing %d cells", len(block.gates))
-    call([str(SCRIPTS / "router.sh"), *arguments], directory)
+    try:
+        call([str(SCRIPTS / "router.sh"), *arguments], directory)
+    except InputError as error:
+        raise NotRoutedError(str(error)) from error
 
 
 def _write_settings(directory: Path, density: float, seed: int) -> None:

@@ -29,6 +29,7 @@ from gscn.rtl_gen.layout.flow import (
     SEED,
     TECHNOLOGY,
     TOP,
+    NotRoutedError,
     call,
     check_flow,
     check_layout,
@@ -156,13 +157,17 @@ def measure_layout(verilog: str, top: str, density: float = DENSITY) -> Layout:
     wrong: list[str] = []
     for placement in range(1, PLACEMENTS + 1):
         with temporary_folder("gscn-layout-") as directory:
-            lay_out(block, directory, density, SEED + placement - 1)
-            placed, wrong = _checked(block, directory)
-            if not wrong:
-                return _measured(block, placed, directory, placement)
+            try:
+                lay_out(block, directory, density, SEED + placement - 1)
+            except NotRoutedError as error:
+                wrong = [str(error)]
+            else:
+                placed, wrong = _checked(block, directory)
+                if not wrong:
+                    return _measured(block, placed, directory, placement)
         logger.info("placement %d is given up: %s", placement, wrong[0])
     raise InputError(
-        f"one of {PLACEMENTS} placements must be the netlist by the rules, but of the last one "
+        f"one of {PLACEMENTS} placements must be the netlist by the rules, but of the last one: "
         f"{wrong[0]}"
     )
 

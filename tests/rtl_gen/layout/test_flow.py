@@ -53,6 +53,19 @@ def test_a_tool_that_fails_is_named_with_its_last_words(monkeypatch, tmp_path):
         flow.call(["/there/placement.sh"], tmp_path)
 
 
+def test_a_router_that_crashes_is_told_from_other_tools(monkeypatch, tmp_path):
+    def call(command, _):
+        if "router.sh" in command[0]:
+            raise InputError("router.sh must end well")
+
+    monkeypatch.setattr(flow, "check_flow", lambda: None)
+    monkeypatch.setattr(flow, "_write_settings", lambda *_: None)
+    monkeypatch.setattr(flow, "_buffer", lambda *_: None)
+    monkeypatch.setattr(flow, "call", call)
+    with pytest.raises(flow.NotRoutedError, match=r"router\.sh must end well"):
+        flow.lay_out(BLOCK, tmp_path)
+
+
 def fan_out(changes):
     """Return what stands for blifFanout: changes so many gates, call by call."""
     left = iter(changes)

@@ -10,7 +10,7 @@ from gscn.rtl_gen.layout import measure
 from gscn.rtl_gen.layout.block import Block, Gate
 from gscn.rtl_gen.layout.clocking import Clocking
 from gscn.rtl_gen.layout.def_file import Net, Placed
-from gscn.rtl_gen.layout.flow import SEED, missing
+from gscn.rtl_gen.layout.flow import SEED, NotRoutedError, missing
 from gscn.rtl_gen.layout.measure import PLACEMENTS, Layout, measure_layout, summary
 from gscn.rtl_gen.layout.parasitics import Branch, Tree
 from gscn.rtl_gen.layout.timing import LongestPath, Timing
@@ -92,12 +92,19 @@ def test_figures_come_back_from_json():
 
 
 @pytest.mark.parametrize("good", [1, 3, PLACEMENTS])
-def test_placements_are_tried_until_one_is_right(good, monkeypatch):
+@pytest.mark.parametrize("crashes", [False, True])
+def test_placements_are_tried_until_one_is_right(crashes, good, monkeypatch):
     """Parts of the flow that need tools are replaced by what they would return."""
     seeds = []
+
+    def lay_out(*arguments):
+        seeds.append(arguments[-1])
+        if crashes and len(seeds) < good:
+            raise NotRoutedError("router.sh must end well")
+
     monkeypatch.setattr(measure, "check_flow", lambda: None)
     monkeypatch.setattr(measure, "make_block", lambda *_: "block")
-    monkeypatch.setattr(measure, "lay_out", lambda *arguments: seeds.append(arguments[-1]))
+    monkeypatch.setattr(measure, "lay_out", lay_out)
     monkeypatch.setattr(
         measure, "_checked", lambda *_: ("placed", ["q has no wire"] * (len(seeds) < good))
     )
@@ -111,7 +118,7 @@ def test_placements_that_all_are_wrong_are_an_error(monkeypatch):
     monkeypatch.setattr(measure, "make_block", lambda *_: "block")
     monkeypatch.setattr(measure, "lay_out", lambda *_: None)
     monkeypatch.setattr(measure, "_checked", lambda *_: ("placed", ["q has no wire"]))
-    with pytest.raises(InputError, match=rf"one of {PLACEMENTS} placements .* q has no wire"):
+    with pytest.raises(InputError, match=rf"one of {PLACEMENTS} placements .*: q has no wire"):
         measure_layout(COUNTER, "counter")
 
 
