@@ -118,11 +118,11 @@ def _stored(
 ) -> tuple[int, int]:
     """Return first and count of those rows that some phase has of the input; 1 at least.
 
-    `rows` says which are needed: the first, and one past the last.
+    Phases ascend; `rows` says which are needed: the first, and one past the last.
     """
     begin, end = rows
-    low = max(begin, min(_ceil(padding - a, cut) for a in phases))
-    high = min(end - 1, max((size - 1 + padding - a) // cut for a in phases))
+    low = max(begin, _ceil(padding - phases[-1], cut))
+    high = min(end - 1, (size - 1 + padding - phases[0]) // cut)
     low = min(low, end - 1)
     return low, max(1, high - low + 1)
 
@@ -136,7 +136,7 @@ def _outputs(stored: tuple[int, int], step: int, taps: range, outputs: int) -> t
 
 
 def _phases(kernel: int, cut: int, dilation: int) -> tuple[int, ...]:
-    return tuple(sorted({r * dilation % cut for r in range(kernel)}))
+    return tuple(sorted({r * dilation % cut for r in range(kernel)})) if cut > 1 else (0,)
 
 
 def _check_taps(taps: int) -> None:
@@ -243,7 +243,7 @@ def kernel_geometries(shape: ConvShape, which: Pass, most_step: int) -> tuple[Ke
     """
     y, x = zip(shape.stride, shape.padding, shape.dilation, strict=True)
     sizes = ((shape.h, shape.p, shape.r, y), (shape.w, shape.q, shape.s, x))
-    phases_y, phases_x = (_phases(kernel, axis[0], axis[2]) for _, _, kernel, axis in sizes)
+    phases_y, phases_x = _phases(shape.r, y[0], y[2]), _phases(shape.s, x[0], x[2])
     if which is Pass.FORWARD:
         rows = _phased_axis(*sizes[0], phases_y, forward=True)
         cols = _phased_axis(*sizes[1], phases_x, forward=True)
@@ -258,24 +258,24 @@ def kernel_geometries(shape: ConvShape, which: Pass, most_step: int) -> tuple[Ke
     if not phased:
         rows, cols = (_stepped_axis(*size) for size in sizes)
         return (KernelGeometry(False, shape.n, shape.c, shape.k, rows, cols),)
-    axes = (
-        _result_phases(*size, phases)
-        for size, phases in zip(sizes, (phases_y, phases_x), strict=True)
-    )
+    all_rows = _result_phases(*sizes[0], phases_y)
+    all_cols = _result_phases(*sizes[1], phases_x)
     return tuple(
         KernelGeometry(False, shape.n, shape.c, shape.k, rows, cols)
-        for rows, cols in itertools.product(*axes)
+        for rows in all_rows
+        for cols in all_cols
     )
 
 
+@functools.lru_cache(maxsize=4096)
 def _result_phases(
     size: int, out: int, kernel: int, geometry: tuple[int, int, int], phases: tuple[int, ...]
-) -> list[Axis]:
+) -> tuple[Axis, ...]:
     """Return the phases of an input gradient that have a row; one, if none has."""
     stride, padding, _ = geometry
     found = [_phased_axis(size, out, kernel, geometry, (one,), forward=False) for one in phases]
     kept = [one for one in found if _has_rows(one.low, size, padding, stride, one.phases[0])]
-    return kept or found[:1]
+    return tuple(kept or found[:1])
 
 
 @functools.lru_cache(maxsize=4096)
@@ -291,9 +291,9 @@ def _met(size: int, out: int, kernel: int, geometry: tuple[int, int, int]) -> in
     """Return the pairs of an output row and a tap that meet a row of the input."""
     stride, padding, dilation = geometry
     found = 0
-    for r in range(kernel):
-        first = max(0, _ceil(padding - r * dilation, stride))
-        last = min(out - 1, (size - 1 + padding - r * dilation) // stride)
+    for row in range(-padding, kernel * dilation - padding, dilation):
+        first = max(0, -(row // stride))
+        last = min(out - 1, (size - 1 - row) // stride)
         found += max(0, last - first + 1)
     return found
 
@@ -381,6 +381,7 @@ def grad_geometry(
 def forget() -> None:
     """Forget what was found for other shapes."""
     for kept in (
-        _phased_axis, _stepped_axis, _grad_axis, _met, kernel_geometries, grad_geometry, meetings,
+        _phased_axis, _stepped_axis, _result_phases, _grad_axis, _met, kernel_geometries,
+        grad_geometry, meetings,
     ):  # fmt: skip
         kept.cache_clear()

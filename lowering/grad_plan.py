@@ -174,7 +174,7 @@ def _grad_part(
         choice = plan_grad(sizes, work, products, *dense, level, holds_input, widths[2])
         if choice[0] < (NEVER if best is None else best.choice.cycles):
             pairs = tuple((run_y, run_x) for run_y in runs[0] for run_x in runs[1])
-            best = GradPlan(cuts, pairs, holds_input, step, work, GradChoice(*choice))
+            best = GradPlan(cuts, pairs, holds_input, step, work, choice)
     return best
 
 

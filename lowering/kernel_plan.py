@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 from gscn.conv import ConvShape
@@ -38,9 +37,9 @@ class KernelPlan(NamedTuple):
     def jobs(self) -> int:
         """Tiles of the results."""
         cut, choice = self.cut, self.choice
-        sizes = (choice.s_real, choice.tile_samples, choice.tile_rows, choice.tile_cols)
-        counts = (cut.channels, cut.samples, *cut.results)
-        return math.prod(-(-count // size) for count, size in zip(counts, sizes, strict=True))
+        rows, cols = cut.results
+        tiles = -(-cut.channels // choice.s_real) * -(-cut.samples // choice.tile_samples)
+        return tiles * -(-rows // choice.tile_rows) * -(-cols // choice.tile_cols)
 
     @property
     def stationary(self) -> Grouping:
@@ -125,4 +124,4 @@ def _cut(
         y.step,
         *widths,
     )
-    return KernelChoice(*plan_kernel(sizes, work, *operands, level))
+    return plan_kernel(sizes, work, *operands, level)
