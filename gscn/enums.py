@@ -106,9 +106,10 @@ def takes_text(target: Target) -> Target:
     @functools.wraps(target)
     def converting(*args: object, **options: object) -> object:
         for index, name, kind, convert in conversions():
+            # most calls have members, and a driver's time counts
             if name in options:
-                options[name] = convert(options[name])
-            # of most calls, and a driver's time counts
+                if type(options[name]) is not kind:
+                    options[name] = convert(options[name])
             elif index < len(args) and type(args[index]) is not kind:
                 args = (*args[:index], convert(args[index]), *args[index + 1 :])
         return target(*args, **options)

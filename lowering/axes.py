@@ -147,7 +147,6 @@ def _check_taps(taps: int) -> None:
         )
 
 
-@functools.lru_cache(maxsize=4096)
 def _phased_axis(
     size: int,
     out: int,
@@ -246,7 +245,9 @@ def kernel_geometries(shape: ConvShape, which: Pass, most_step: int) -> tuple[Ke
     phases_y, phases_x = _phases(shape.r, y[0], y[2]), _phases(shape.s, x[0], x[2])
     if which is Pass.FORWARD:
         rows = _phased_axis(*sizes[0], phases_y, forward=True)
-        cols = _phased_axis(*sizes[1], phases_x, forward=True)
+        cols = rows
+        if sizes[1] != sizes[0]:
+            cols = _phased_axis(*sizes[1], phases_x, forward=True)
         contracted = shape.c * len(phases_y) * len(phases_x)
         return (KernelGeometry(True, shape.n, shape.k, contracted, rows, cols),)
     phased = (
@@ -381,7 +382,7 @@ def grad_geometry(
 def forget() -> None:
     """Forget what was found for other shapes."""
     for kept in (
-        _phased_axis, _stepped_axis, _result_phases, _grad_axis, _met, kernel_geometries,
+        _stepped_axis, _result_phases, _grad_axis, _met, kernel_geometries,
         grad_geometry, meetings,
     ):  # fmt: skip
         kept.cache_clear()

@@ -177,11 +177,11 @@ def _plan(
     groups_meet: bool,
 ) -> PassPlan:
     """Plan a pass; by classes, so that alike ones are planned once."""
-    first, second = (10.0 ** (one / CLASSES_PER_DECADE) for one in classes)
+    first, second = classes
+    densities = (10.0 ** (first / CLASSES_PER_DECADE), 10.0 ** (second / CLASSES_PER_DECADE))
     planned = functools.partial(
-        _pack_plan, array_sizes(config, dram), shape, which, (first, second), widths, level,
-        groups_meet,
-    )  # fmt: skip
+        _pack_plan, array_sizes(config, dram), shape, which, densities, widths, level, groups_meet
+    )
     best, least = None, NEVER
     for size in pack_sizes(shape, which):
         number, rest = divmod(shape.groups, size)
