@@ -308,6 +308,9 @@ def plan_grad(sizes, work, products, s_density, t_density, level, holds_input, g
                         loads = min(t_tiles, max(1, sizes.clusters // s_tiles))
                     read = s_bytes * loads * halo + t_bytes * s_tiles * min(1 << t_split, t_tiles)
                     alone = max(compute * word, looks)
+                    # what is added below is for nothing if this alone takes as long
+                    if SLOWDOWN * max(alone * balance, read / sizes.bytes_per_cycle) >= best.cycles:
+                        continue
                     ends = 0.0
                     if team > 1:
                         more = _ROW_SPREAD * min(1.0, spread) * max(0.0, 1.0 - work.samples / units)
