@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from gscn.conv import ConvShape, Pass
 from gscn.errors import InputError
@@ -196,7 +197,6 @@ def _has_rows(low: int, size: int, padding: int, cut: int, phase: int) -> bool:
     return 0 <= low * cut + phase - padding < size
 
 
-@functools.lru_cache(maxsize=4096)
 def _stepped_axis(size: int, out: int, kernel: int, geometry: tuple[int, int, int]) -> Axis:
     """Return an axis of an input gradient whose stream counts for every stride-th row."""
     stride, padding, dilation = geometry
@@ -243,11 +243,9 @@ def kernel_geometries(shape: ConvShape, which: Pass, most_step: int) -> tuple[Ke
     y, x = zip(shape.stride, shape.padding, shape.dilation, strict=True)
     sizes = ((shape.h, shape.p, shape.r, y), (shape.w, shape.q, shape.s, x))
     phases_y, phases_x = _phases(shape.r, y[0], y[2]), _phases(shape.s, x[0], x[2])
+    whole = (*sizes[0], phases_y), (*sizes[1], phases_x)
     if which is Pass.FORWARD:
-        rows = _phased_axis(*sizes[0], phases_y, forward=True)
-        cols = rows
-        if sizes[1] != sizes[0]:
-            cols = _phased_axis(*sizes[1], phases_x, forward=True)
+        rows, cols = _both(_phased_axis, *whole, forward=True)
         contracted = shape.c * len(phases_y) * len(phases_x)
         return (KernelGeometry(True, shape.n, shape.k, contracted, rows, cols),)
     phased = (
@@ -257,10 +255,9 @@ def kernel_geometries(shape: ConvShape, which: Pass, most_step: int) -> tuple[Ke
         or any((kernel - 1) * axis[2] >= MOST_TAPS for _, _, kernel, axis in sizes)
     )
     if not phased:
-        rows, cols = (_stepped_axis(*size) for size in sizes)
+        rows, cols = _both(_stepped_axis, *sizes)
         return (KernelGeometry(False, shape.n, shape.c, shape.k, rows, cols),)
-    all_rows = _result_phases(*sizes[0], phases_y)
-    all_cols = _result_phases(*sizes[1], phases_x)
+    all_rows, all_cols = _both(_result_phases, *whole)
     return tuple(
         KernelGeometry(False, shape.n, shape.c, shape.k, rows, cols)
         for rows in all_rows
@@ -268,26 +265,30 @@ def kernel_geometries(shape: ConvShape, which: Pass, most_step: int) -> tuple[Ke
     )
 
 
-@functools.lru_cache(maxsize=4096)
+def _both(make: Callable[..., Any], rows: tuple, cols: tuple, **how: bool) -> tuple[Any, Any]:
+    """Return what is made of rows and of columns: once, if they are alike."""
+    made = make(*rows, **how)
+    return made, made if cols == rows else make(*cols, **how)
+
+
 def _result_phases(
     size: int, out: int, kernel: int, geometry: tuple[int, int, int], phases: tuple[int, ...]
-) -> tuple[Axis, ...]:
+) -> list[Axis]:
     """Return the phases of an input gradient that have a row; one, if none has."""
     stride, padding, _ = geometry
     found = [_phased_axis(size, out, kernel, geometry, (one,), forward=False) for one in phases]
     kept = [one for one in found if _has_rows(one.low, size, padding, stride, one.phases[0])]
-    return tuple(kept or found[:1])
+    return kept or found[:1]
 
 
 @functools.lru_cache(maxsize=4096)
 def meetings(shape: ConvShape) -> int:
     """Return the products of dense tensors that belong to an element of the result: no padding."""
     y, x = zip(shape.stride, shape.padding, shape.dilation, strict=True)
-    pairs = _met(shape.h, shape.p, shape.r, y) * _met(shape.w, shape.q, shape.s, x)
-    return shape.n * shape.k * shape.group.c * pairs
+    met = _both(_met, (shape.h, shape.p, shape.r, y), (shape.w, shape.q, shape.s, x))
+    return shape.n * shape.k * shape.group.c * met[0] * met[1]
 
 
-@functools.lru_cache(maxsize=4096)
 def _met(size: int, out: int, kernel: int, geometry: tuple[int, int, int]) -> int:
     """Return the pairs of an output row and a tap that meet a row of the input."""
     stride, padding, dilation = geometry
@@ -381,8 +382,5 @@ def grad_geometry(
 
 def forget() -> None:
     """Forget what was found for other shapes."""
-    for kept in (
-        _stepped_axis, _result_phases, _grad_axis, _met, kernel_geometries,
-        grad_geometry, meetings,
-    ):  # fmt: skip
+    for kept in (_grad_axis, kernel_geometries, grad_geometry, meetings):
         kept.cache_clear()

@@ -284,7 +284,7 @@ def _kernel_parts(
 def _on_one_stream(parts: list[KernelPlan]) -> tuple[KernelPlan, ...]:
     """Return parts in whose streams groups have as many channels: those that fit all windows."""
     if len(parts) == 1:
-        return (parts[0],)
+        return tuple(parts)
     real, vectors = min((part.choice.t_real, part.choice.t_vectors) for part in parts)
     return tuple(
         part._replace(choice=part.choice._replace(t_real=real, t_vectors=vectors)) for part in parts
