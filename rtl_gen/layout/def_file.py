@@ -162,8 +162,9 @@ def read_routes(routes: str) -> tuple[list[Wire], list[Via]]:
         layer, _, rest = path.strip().partition(" ")
         here: tuple[int, int] | None = None
         for x, y, via in _STEP.findall(rest):
-            if via and here is not None:
-                vias.append(Via(name=via, at=here))
+            if via:
+                if here is not None:  # else it says how wide the wire is
+                    vias.append(Via(name=via, at=here))
                 continue
             there = (_coordinate(x, 0, here), _coordinate(y, 1, here))
             if here is not None:

@@ -3,7 +3,7 @@
 import pytest
 
 from gscn.errors import InputError
-from gscn.rtl_gen.layout.def_file import Net, read_def, read_sizes
+from gscn.rtl_gen.layout.def_file import Net, Via, Wire, read_def, read_routes, read_sizes
 
 DEF = """\
 VERSION 5.6 ;
@@ -72,6 +72,12 @@ def test_wires_are_measured_by_layer_and_vias_counted():
     assert placed.nets["clk"].length == pytest.approx(expected)
     assert placed.wire_length() == pytest.approx(expected)
     assert placed.nets["clk"].vias == placed.vias == 3
+
+
+def test_a_word_before_the_first_point_is_no_via():
+    wires, vias = read_routes("metal1 TAPER ( 0 0 ) ( 80 * ) M2_M1")
+    assert wires == [Wire(layer="metal1", start=(0, 0), end=(80, 0))]
+    assert vias == [Via(name="M2_M1", at=(80, 0))]
 
 
 def test_nets_without_wires_are_named_unless_they_have_one_pin():
